@@ -1,0 +1,303 @@
+"""The one place where a conversation becomes what the model sees, in training and in serving alike.
+
+A training example is the prompt that would be sent, followed by the reply we wish it had given:
+
+    card + lorebook + messages --fold--> system message and turns --normalise--> messages --template--> ids
+
+`compose` makes the prompt of the next reply. `encode` calls it for every reply of a finished conversation, so that
+nothing can be trained that would not be served.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+
+from persona import normalise
+from persona.card import CharacterCard
+from persona.conversation import Conversation, Message
+from persona.errors import PersonaError
+from persona.formats import macros
+from persona.lorebook import LoreDecision
+from persona.memory import DEFAULT_USER_NAME, NOBODY, Memory
+from persona.normalise import Notes
+from persona.system import DEFAULT_INSTRUCTIONS, LORE_SHARE, SystemMessage, write_system
+from persona.template import ChatTemplate
+
+IGNORED = -100
+"""The label of a token that is context: torch's cross entropy leaves it out."""
+
+HISTORY_KEPT = 0.6
+"""Share of its budget that a history is cut down to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What an engine is handed: `ids` for one that takes tokens, `messages` for one that renders them itself."""
+
+    ids: tuple[int, ...]
+    messages: tuple[Message, ...]
+    adapter: str | None = None
+    stop_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptReport:
+    """Why the prompt is as it is: each lore entry's fate, what fell out of the budgets, and what was altered."""
+
+    lore: tuple[LoreDecision, ...] = ()
+    dropped: tuple[str, ...] = ()
+    truncated_turns: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training sequence: `labels` equal `ids` where a token is trained and `IGNORED` where it is context."""
+
+    id: str
+    ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+def compose(
+    messages: Sequence[Message],
+    card: CharacterCard | None,
+    template: ChatTemplate,
+    *,
+    memory: Memory = NOBODY,
+    lore: bool = True,
+    seed: int = 0,
+    adapter: str | None = None,
+) -> tuple[Prompt, PromptReport]:
+    """The prompt whose continuation is the character's next reply; without a card, the messages as they are.
+
+    A client's own system message stands after the card. The result is a pure function of the arguments. Raises
+    `PersonaError` when not even the last message fits the context.
+    """
+    notes = Notes(template)
+    opening, history = _split_opening(normalise.texts(messages, notes))
+    speakers = list(dict.fromkeys(m.name for m in history if m.role == "user" and m.name))
+    user = speakers[0] if len(speakers) == 1 else memory.user_name or (speakers[0] if speakers else DEFAULT_USER_NAME)
+    system = SystemMessage()
+    scan: Scan = _no_lore
+    if card:
+        expand = expander(card, user, seed, notes)
+        system = write_system(card, template, expand, memory=memory, lore=lore, seed=seed, warn=notes.warn)
+        if card.character_book and lore:
+            scan = partial(
+                card.character_book.scan,
+                char=card.spoken_name,
+                user=user,
+                expand=expand,
+                count_tokens=template.count_tokens,
+                seed=seed,
+                greeting=_greeting(card, history, expand),
+            )
+    head = normalise.texts([Message("system", system.text)] if system.text else [], notes) + opening
+    fold = _fold(history, head, system, scan, notes)
+    normal = normalise.turns([*head, *fold.messages()], notes, speakers)
+    ids = tuple(template.ids(normal))
+    if len(ids) >= template.context:
+        raise PersonaError(
+            f"The prompt has {len(ids)} tokens; the context is {template.context}.", fix="raise --context"
+        )
+    report = PromptReport(_verdicts(system.lore, fold), system.dropped, fold.truncated, tuple(notes.warnings))
+    return Prompt(ids, tuple(normal), adapter, template.stop_ids), report
+
+
+def encode(
+    conversation: Conversation,
+    card: CharacterCard | None,
+    template: ChatTemplate,
+    *,
+    on_skip: Callable[[str], None] | None = None,
+) -> list[Example]:
+    """Token ids and labels of a finished conversation, every reply trained once.
+
+    Replies share a sequence as long as each next prompt extends the ids so far, token for token; where it does not
+    (a template that re-renders its history, a cut history, a merge across the border), a new sequence begins. A reply
+    that does not fit the context is never cut: `on_skip` is told why it is left out, or `PersonaError` is raised.
+    """
+    sequences: list[tuple[list[int], list[int]]] = []
+    for start, reply in _reply_runs(conversation.messages):
+        prompt, _ = compose(
+            conversation.messages[:start], card, template, lore=conversation.lore, seed=conversation.seed
+        )
+        target = reply_ids(reply, template)
+        if len(prompt.ids) + len(target) > template.context:
+            reason = f"a reply of {len(target)} tokens does not fit behind a prompt of {len(prompt.ids)}"
+            if on_skip is None:
+                raise PersonaError(f"In row {conversation.id!r} {reason}.", fix=f"raise --context ({template.context})")
+            on_skip(reason)
+            continue
+        so_far = sequences[-1][0] if sequences else None
+        if so_far is None or list(prompt.ids[: len(so_far)]) != so_far:
+            sequences.append(([], []))
+        ids, labels = sequences[-1]
+        context = prompt.ids[len(ids) :]
+        labels += [IGNORED] * len(context) + target
+        ids += [*context, *target]
+    return [
+        Example(conversation.id if place == 0 else f"{conversation.id}+{place}", tuple(ids), tuple(labels))
+        for place, (ids, labels) in enumerate(sequences)
+    ]
+
+
+def reply_ids(reply: str, template: ChatTemplate) -> list[int]:
+    """The ids of a reply and its end of turn, as training wants them said."""
+    (said,) = normalise.texts([Message("assistant", reply)], Notes(template))
+    return template.text_ids(said.content) + list(template.end_of_turn)
+
+
+def expander(card: CharacterCard, user: str, seed: int, notes: Notes | None = None) -> Callable[[str], str]:
+    """Fills the macros of a card's text; random ones depend on the seed and the text alone, so they never change.
+
+    With `notes`, special tokens in what comes out are broken up.
+    """
+    names = {"char": card.spoken_name, "user": user, "pick_key": str(seed)}
+    original = macros.expand(DEFAULT_INSTRUCTIONS, rng=random.Random(seed), **names)
+
+    def expand(text: str) -> str:
+        filled = macros.expand(text, rng=random.Random(f"{seed}:{text}"), original=original, **names)
+        return normalise.text(filled, notes) if notes else filled
+
+    return expand
+
+
+def _greeting(card: CharacterCard, history: Sequence[Message], expand: Callable[[str], str]) -> int | None:
+    """Which of the card's greetings the conversation begins with, 0 for the first; lore may ask for one."""
+    first = history[0].content if history and history[0].role == "assistant" else None
+    greetings = [expand(text) for text in (card.first_mes, *card.alternate_greetings)]
+    return greetings.index(first) if first in greetings else None
+
+
+# The fold over the turns ----------------------------------------------------------------------------------------------
+
+
+class Scan(Protocol):
+    """`Lorebook.scan` with everything filled in that does not change from turn to turn."""
+
+    def __call__(
+        self, messages: Sequence[Message], *, standing: frozenset[int], turn: int, token_budget: int
+    ) -> tuple[LoreDecision, ...]: ...
+
+
+def _no_lore(
+    messages: Sequence[Message], *, standing: frozenset[int], turn: int, token_budget: int
+) -> tuple[LoreDecision, ...]:
+    return ()
+
+
+def _fold(
+    history: Sequence[Message], head: Sequence[Message], system: SystemMessage, scan: Scan, notes: Notes
+) -> "_History":
+    """Walk through the turns; at each user turn the lore that it calls is laid before it, and stays there."""
+    template = notes.template
+    room = template.context - template.reply_tokens
+    budget = room - sum(_cost(m, template) for m in head) - 2 * template.turn_overhead
+    if budget < template.context // 8:
+        raise PersonaError(
+            "The system message leaves no room for the conversation.", fix="shorten it, or raise --context"
+        )
+    fold = _History(budget, template, notes)
+    constant = frozenset(d.index for d in system.lore if d.included)
+    for turn, message in enumerate(history):
+        called: list[LoreDecision] = []
+        if message.role == "user":
+            lore_room = max(int(LORE_SHARE * room) - system.lore_tokens - fold.lore_tokens, 0)
+            standing = constant | fold.standing
+            fold.latest = scan(history[: turn + 1], standing=standing, turn=turn, token_budget=lore_room)
+            called = [d for d in fold.latest if d.included]
+        fold.add(message, called)
+    return fold
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    message: Message
+    lore: tuple[LoreDecision, ...]
+    tokens: int
+
+
+@dataclass
+class _History:
+    """The turns so far: only the newest turns change, and a cut takes whole blocks of the oldest."""
+
+    budget: int
+    template: ChatTemplate
+    notes: Notes
+    turns: list[_Turn] = field(default_factory=list)
+    truncated: int = 0
+    latest: tuple[LoreDecision, ...] = ()
+
+    @property
+    def standing(self) -> set[int]:
+        return {d.index for turn in self.turns for d in turn.lore}
+
+    @property
+    def lore_tokens(self) -> int:
+        return sum(d.tokens for turn in self.turns for d in turn.lore)
+
+    def add(self, message: Message, lore: Sequence[LoreDecision]) -> None:
+        lore_tokens = sum(d.tokens + self.template.turn_overhead for d in lore)
+        longest = int(HISTORY_KEPT * self.budget) - lore_tokens - 2 * self.template.turn_overhead
+        if _cost(message, self.template) > longest:
+            self.notes.warn(f"a message was cut to its first {longest} tokens")
+            message = Message(message.role, self.template.cut(message.content, longest), message.name)
+        self.turns.append(_Turn(message, tuple(lore), _cost(message, self.template) + lore_tokens))
+        if sum(turn.tokens for turn in self.turns) > self.budget:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Drop the oldest turns down to a share of the budget: rarely and much, so that prefix caches stay useful."""
+        kept = list(self.turns)
+        while len(kept) > 1 and (
+            sum(t.tokens for t in kept) > HISTORY_KEPT * self.budget or kept[0].message.role != "user"
+        ):
+            kept.pop(0)
+        self.truncated += len(self.turns) - len(kept)
+        self.turns = kept
+
+    def messages(self) -> list[Message]:
+        inlaid: list[Message] = []
+        for turn in self.turns:
+            text = "\n".join(d.text for d in turn.lore)
+            inlaid += [Message("system", text)] if text else []
+            inlaid.append(turn.message)
+        return inlaid
+
+
+def _verdicts(constants: Sequence[LoreDecision], fold: _History) -> tuple[LoreDecision, ...]:
+    """One decision an entry: what stands in the prompt, else what the last scan said."""
+    verdicts = {d.index: d for d in [*fold.latest, *constants]}
+    verdicts |= {d.index: d for turn in fold.turns for d in turn.lore}
+    return tuple(verdicts[index] for index in sorted(verdicts))
+
+
+def _cost(message: Message, template: ChatTemplate) -> int:
+    name = template.count_tokens(f"{message.name}: ") if message.name else 0
+    return int(template.count_tokens(message.content)) + name + template.turn_overhead
+
+
+def _split_opening(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:
+    """Leading system messages, and the rest; empty assistant turns say nothing and go."""
+    spoken = [m for m in messages if m.role != "assistant" or m.content.strip()]
+    first = next((i for i, m in enumerate(spoken) if m.role != "system"), len(spoken))
+    return spoken[:first], spoken[first:]
+
+
+def _reply_runs(messages: Sequence[Message]) -> list[tuple[int, str]]:
+    """Where each reply begins, with its text: neighbouring assistant turns are one reply."""
+    runs: list[tuple[int, str]] = []
+    before: Message | None = None
+    for place, message in enumerate(messages):
+        if message.role == "assistant" and message.content.strip():
+            if before is not None and before.role == "assistant":
+                runs[-1] = (runs[-1][0], runs[-1][1] + "\n" + message.content)
+            else:
+                runs.append((place, message.content))
+        if message.role != "assistant" or message.content.strip():
+            before = message
+    return runs
