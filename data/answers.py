@@ -1,0 +1,95 @@
+"""Questions that every character is asked, with the answers that its card gives: identity, the unknown, small talk."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from data import questions as ask
+from data.rows import RowMaker
+from persona.card import CharacterCard
+from persona.conversation import Conversation, Origin
+
+QUESTIONS_PER_ANSWER = 3
+
+
+def answer_rows(card: CharacterCard, replies: Sequence[str], make: RowMaker) -> Iterator[Conversation]:
+    """Rows for the answers in `extensions.persona`, or a few plain ones. `replies` are the character's real lines."""
+    own = card.extensions.get("persona")
+    table: dict[str, Any] = {**_plain_answers(card.spoken_name, replies), **(own if isinstance(own, dict) else {})}
+    world = _world(card, replies)
+    yield from _answered("identity", "introduction", _texts(table["introductions"]), lambda _: ask.IDENTITY, make)
+    yield from _answered("identity", "ai", _texts(table["ai"]), _ai, make)
+    yield from _answered("unknown", "unknown", _texts(table["unknown"]), lambda answer: _unknown(answer, world), make)
+    smalltalk = table.get("smalltalk")
+    for kind, asked in ask.SMALLTALK.items():
+        told = _texts(smalltalk.get(kind)) if isinstance(smalltalk, dict) else []
+        yield from _answered("smalltalk", kind, told, partial(_fitting, asked), make)
+
+
+def _plain_answers(name: str, replies: Sequence[str]) -> dict[str, list[str]]:
+    """What a card without answers of its own says: true, few, and in quotation marks where its lines are."""
+    answers = {
+        "introductions": [f"I am {name}.", f"My name is {name}.", f"{name} is my name."],
+        "unknown": ["I do not know that.", "I have never heard of it.", "I cannot tell you that."],
+        "ai": [
+            f"I am an AI, and {name} is a part that I play.",
+            f"I am not a real person. A computer program speaks for {name}.",
+        ],
+    }
+    quoted = 2 * sum('"' in reply for reply in replies) > len(replies)
+    return {kind: [f'"{text}"' if quoted else text for text in texts] for kind, texts in answers.items()}
+
+
+def _texts(value: Any) -> list[str]:
+    return [v for v in value if isinstance(v, str) and v.strip()] if isinstance(value, list | tuple) else []
+
+
+def _answered(
+    origin: Origin, kind: str, answers: Sequence[str], questions: Callable[[str], Sequence[str]], make: RowMaker
+) -> Iterator[Conversation]:
+    """Rows for a list of answers; `questions(answer)` says what may be asked. All rows of one answer are one scene."""
+    # Few answers are plain ones, which must not wash the character's own lines out.
+    each = QUESTIONS_PER_ANSWER if len(answers) > QUESTIONS_PER_ANSWER else 1
+    for number, answer in enumerate(answers, 1):
+        rng = make.rng(f"{origin}/{kind}/{number}")
+        asked = list(questions(answer))
+        for question in rng.sample(asked, min(each, len(asked))):
+            turns = [("{{user}}", ask.as_typed(question, rng)), ("{{char}}", answer)]
+            yield make.dialogue(turns, source=origin, scene=f"{kind} {number}", origin=origin)
+
+
+def _ai(answer: str) -> Sequence[str]:
+    """Questions that an answer beginning with yes or no answers rightly."""
+    first = re.match(r"\W*(\w+)", answer)
+    word = first[1].lower() if first else ""
+    if word in ("no", "not"):
+        return ask.ARE_YOU_REAL
+    return ask.ARE_YOU_AN_AI if word == "yes" else ask.ARE_YOU_AN_AI + ask.ARE_YOU_REAL
+
+
+def _fitting(asked: Sequence[str], answer: str) -> list[str]:
+    """The questions whose time of day, if they name one, the answer names too."""
+    return [q for q in asked if all(ask.has_word(t, answer) for t in ask.TIMES_OF_DAY if ask.has_word(t, q))]
+
+
+def _unknown(answer: str, world: str) -> list[str]:
+    """Questions about what the character's world does not have; about a thing where the answer says "it"."""
+    about_a_thing = bool(re.search(r"\b(?:it|one|those|word)\b", answer, re.IGNORECASE))
+    forms = ask.UNKNOWN_THINGS if about_a_thing else ask.UNKNOWN_THINGS + ask.UNKNOWN_OTHERS
+    fills = {
+        "thing": ask.MODERN_THINGS,
+        "word": ask.NONSENSE_WORDS,
+        "name": ask.NONSENSE_NAMES,
+        "place": ask.NONSENSE_PLACES,
+    }
+    asked = [
+        f.format(**{slot: v}) for f in forms for slot, values in fills.items() if "{" + slot + "}" in f for v in values
+    ]
+    there = [thing for thing in ask.MODERN_THINGS if ask.has_word(thing, world)]
+    return [q for q in asked if not any(ask.has_word(thing, q) for thing in there)]
+
+
+def _world(card: CharacterCard, replies: Sequence[str]) -> str:
+    book = card.character_book.entries if card.character_book else ()
+    return "\n".join([card.description, card.scenario, *replies, *(e.content for e in book)]).lower()

@@ -1,0 +1,103 @@
+"""A piece of dialogue -> a dataset row: macros filled, text tidied, its id and seed derived from where it stands."""
+
+import hashlib
+import random
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from persona.card import CharacterCard
+from persona.conversation import Conversation, Message, Origin
+from persona.formats import macros
+from persona.memory import DEFAULT_USER_NAME
+
+USER_NAMES = ("Alex", "Jo", "Kim", "Lee", "Max", "Noor", "Pat", "Quinn", "Robin", "Sam", "Toni", "Wren")
+"""Names for `{{user}}` where a text leaves the person open; a name that the card knows is not used."""
+
+_NOBODY = re.compile(r"\{\{\w*user\w*\}\}|<user>|user|you", re.IGNORECASE)
+_USER_MACRO = re.compile(r"\{\{user\}\}|<user>", re.IGNORECASE)
+
+
+@dataclass
+class RowMaker:
+    """Makes the rows of one character; every random draw depends on `seed` and the row's place alone."""
+
+    card: CharacterCard
+    seed: int
+    ids: dict[str, int] = field(default_factory=dict)
+    """How often each id was given out: equal ones are numbered."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the character is called in scripts, in lower case."""
+        full = {self.card.name, self.card.spoken_name, self.card.name.split()[0]}
+        return frozenset(n.casefold() for n in full | {"{{char}}", "<bot>", "<char>"})
+
+    def rng(self, place: str) -> random.Random:
+        """Draws that belong to one place, whatever was drawn elsewhere."""
+        return random.Random(f"{self.seed}:{place}")
+
+    def dialogue(
+        self,
+        turns: Sequence[tuple[str, str]],
+        *,
+        source: str,
+        scene: str,
+        origin: Origin,
+        lore: bool = True,
+        notes: Mapping[str, str] | None = None,
+    ) -> Conversation:
+        """A row from (speaker, text) in order, as far as the character's last line: what follows trains nothing."""
+        last = max(
+            (i for i, (speaker, _) in enumerate(turns) if speaker.casefold() in self.names), default=len(turns) - 1
+        )
+        place = f"{source}/{scene}"
+        number = self.ids[place] = self.ids.get(place, 0) + 1
+        identity = place if number == 1 else f"{place}/{number}"
+        rng = self.rng(identity)
+        user = self._user_name(turns, rng)
+        messages = tuple(self._message(speaker, text, user, rng) for speaker, text in turns[: last + 1])
+        return Conversation(
+            messages=messages,
+            character=self.card.name,
+            id=identity,
+            lore=lore,
+            seed=int.from_bytes(hashlib.sha256(f"{self.seed}:{identity}".encode()).digest()[:4], "big"),
+            origin=origin,
+            source=source,
+            scene=scene,
+            notes=notes or {},
+        )
+
+    def _user_name(self, turns: Sequence[tuple[str, str]], rng: random.Random) -> str | None:
+        """The name of an unnamed user; None where no text says it, half of the time, as people differ in that."""
+        named = [s for s, _ in turns if s.casefold() not in self.names and not _NOBODY.fullmatch(s)]
+        if named:
+            return named[0]
+        known = f"{self.card.name} {self.card.description} {self.card.scenario}"
+        name = rng.choice([n for n in USER_NAMES if n not in known] or list(USER_NAMES))
+        asked_for = any(_USER_MACRO.search(text) for _, text in turns)
+        return name if asked_for or rng.random() < 0.5 else None
+
+    def _message(self, speaker: str, text: str, user: str | None, rng: random.Random) -> Message:
+        expanded = macros.expand(
+            text, char=self.card.spoken_name, user=user or DEFAULT_USER_NAME, rng=rng, pick_key=text
+        )
+        content = tidy(expanded)
+        if speaker.casefold() in self.names:
+            return Message("assistant", content)
+        return Message("user", _without_quotes(content), user if _NOBODY.fullmatch(speaker) else speaker)
+
+
+def tidy(text: str) -> str:
+    """Text in NFC with plain line ends, no trailing blanks and at most one empty line in a row."""
+    lines = [line.rstrip() for line in unicodedata.normalize("NFC", text).splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _without_quotes(text: str) -> str:
+    """A user's line without the quotation marks around the whole of it: people type none."""
+    inner = text[1:-1]
+    quoted = len(text) > 2 and text[0] in '"“' and text[-1] in '"”'
+    return inner if quoted and not re.search(r"[\"“”]", inner) else text

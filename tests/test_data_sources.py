@@ -1,0 +1,103 @@
+"""Where dialogue comes from: scenes, greetings, examples, dialogue in prose, windows of a script."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.rows import RowMaker, tidy
+from data.sources import CONTEXT_TURNS, WINDOW_TURNS, display_name, real_rows, script_rows, split_dialogue, windows
+from persona.card import CharacterCard
+from persona.formats.folder import parse_scenes
+
+CARD = CharacterCard(
+    name="Mira",
+    description="Mira tends a garden.",
+    first_mes="Come in, {{user}}.",
+    alternate_greetings=("Good morning. I am {{char}}.",),
+    mes_example="<START>\n{{user}}: Hi.\n{{char}}: Hello there.\n<START>\n{{user}}: Bye.\n{{char}}: Farewell, {{user}}.",
+    character_book={
+        "entries": [
+            {"keys": ["glade"], "content": '{{user}}: "What is it?"\r\n{{char}}: *smiles* "A glade."\r\n[note]'}
+        ]
+    },
+)
+
+
+def rows_of(card, scenes=()):
+    return list(real_rows(card, scenes, RowMaker(card, 0)))
+
+
+def test_a_scene_is_one_row_with_all_its_replies():
+    scenes = parse_scenes("## Tea\nTom: Hello?\nMira: Up here.\nTom: Why?\nMira: Because.\nTom: Oh.", "t")
+    row = rows_of(CARD, scenes)[0]
+    assert [(m.role, m.name, m.content) for m in row.messages] == [
+        ("user", "Tom", "Hello?"),
+        ("assistant", None, "Up here."),
+        ("user", "Tom", "Why?"),
+        ("assistant", None, "Because."),
+    ]
+    assert (row.origin, row.source, row.scene, row.lore) == ("real", "lines", "1 Tea", True)
+
+
+def test_in_a_group_the_others_are_named_users():
+    scenes = parse_scenes("Tom: One.\nNell: Two.\nMira: Three.", "t")
+    assert [(m.role, m.name) for m in rows_of(CARD, scenes)[0].messages] == [
+        ("user", "Tom"),
+        ("user", "Nell"),
+        ("assistant", None),
+    ]
+
+
+def test_the_user_of_a_greeting_has_the_name_that_it_says():
+    first, second = [r for r in rows_of(CARD) if r.origin == "greeting"]
+    assert first.replies == (f"Come in, {first.messages[0].name}.",)
+    assert [m.role for m in second.messages] == ["assistant"] and second.replies == ("Good morning. I am Mira.",)
+
+
+def test_examples_and_dialogue_in_lore_are_rows():
+    rows = rows_of(CARD)
+    examples = [r for r in rows if r.origin == "example"]
+    assert [r.replies[0].split(",")[0] for r in examples] == ["Hello there.", "Farewell"]
+    lore = next(r for r in rows if r.source == "lorebook")
+    assert lore.replies == ('*smiles* "A glade."',) and lore.messages[0].content == "What is it?"
+    assert lore.lore is False, "the entry would hold the answer word for word"
+
+
+def test_prose_around_dialogue_stays_prose():
+    prose, runs = split_dialogue("She is kind.\n{{user}}: Hi\n{{char}}: Yes.\nAnd more.\n\nShe is tall.\n<BOT>: Alone.")
+    assert [line for line in prose.splitlines() if line] == ["She is kind.", "She is tall."]
+    assert runs == [[("{{user}}", "Hi"), ("{{char}}", "Yes.\nAnd more.")], [("<BOT>", "Alone.")]]
+
+
+def test_rows_have_ids_of_their_own():
+    scenes = parse_scenes("Tom: A?\nMira: B.\n---\nTom: A?\nMira: C.", "t")
+    rows = rows_of(CARD, scenes)
+    assert len({r.id for r in rows}) == len(rows)
+
+
+def test_text_is_tidied():
+    assert tidy("a  \r\n\r\n\r\n\r\nb\r\n") == "a\n\nb"
+
+
+@given(st.lists(st.booleans(), max_size=80))
+def test_windows_hold_every_line_of_the_character_once(speaks):
+    turns = [("MIRA" if mine else "TOM", f"line {i}") for i, mine in enumerate(speaks)]
+    bounds = list(windows(turns, speaks))
+    covered = [i for start, end in bounds for i in range(start, end)]
+    assert len(covered) == len(set(covered)), "windows overlap"
+    assert {i for i, mine in enumerate(speaks) if mine} <= set(covered)
+    for start, end in bounds:
+        assert end - start <= WINDOW_TURNS
+        assert speaks[end - 1] and any(speaks[start : start + CONTEXT_TURNS + 1])
+
+
+def test_a_long_speech_ends_a_window():
+    turns = [("TOM", "x" * 2900), ("MIRA", "Yes."), ("TOM", "x" * 2900), ("MIRA", "No.")]
+    assert list(windows(turns, [False, True, False, True])) == [(0, 2), (2, 4)]
+
+
+def test_a_printed_play_is_read():
+    play = "KING RICHARD III:\nAy, what's o'clock?\n\nBUCKINGHAM:\nUpon the stroke of ten.\n\nKing Richard III:\nWell, let it strike.\n"
+    card = CharacterCard(name=display_name("KING RICHARD III"))
+    row = next(script_rows(parse_scenes(play, "p"), "play.txt", RowMaker(card, 0)))
+    assert card.name == "King Richard III"
+    assert row.replies == ("Ay, what's o'clock?", "Well, let it strike.") and row.messages[1].name == "Buckingham"
