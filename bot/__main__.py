@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from persona.errors import PersonaError
+from persona.formats.text import printable
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0 if check(arguments.name, endpoint=arguments.endpoint, token_file=arguments.token_file) else 2
         _run(arguments)
     except PersonaError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
         return 2
     return 0
 
@@ -56,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> None:
             f"The package {error.name} is not installed.", fix='pip install "persona-lora[bot]"'
         ) from error
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter((settings.token,)))
+    handler.setFormatter(RedactingFormatter(settings.secrets))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("httpx2").setLevel(logging.WARNING)
     logging.getLogger("discord.client").setLevel(logging.ERROR)  # it warns of missing voice libraries

@@ -12,7 +12,7 @@ import discord
 from bot import notices
 from bot.endpoint import Character, Ending, EndpointError, Request, Voice
 from bot.history import History, Line, Seen, seed_of, to_messages
-from bot.incoming import REST_SECONDS, history_of
+from bot.incoming import REST_ERRORS, REST_SECONDS, history_of
 from bot.notices import Seldom
 from bot.render import clean_reply, with_notes
 from bot.store import Store
@@ -78,7 +78,7 @@ def _translated() -> Iterator[None]:
         yield
     except (discord.NotFound, discord.Forbidden) as error:
         raise Gone(f"A message is gone or may not be written: {error}") from error
-    except (discord.DiscordException, TimeoutError, OSError, RuntimeError) as error:  # RuntimeError: session is closed
+    except REST_ERRORS as error:
         raise Unsent(f"A message was not sent: {type(error).__name__}: {error}") from error
 
 
@@ -202,7 +202,7 @@ async def _typing(channel: discord.abc.Messageable) -> AsyncIterator[None]:
 
     async def keep_typing() -> None:
         while True:
-            with contextlib.suppress(discord.DiscordException, TimeoutError, OSError, RuntimeError):
+            with contextlib.suppress(*REST_ERRORS):
                 async with asyncio.timeout(REST_SECONDS):
                     await channel.typing()
             await asyncio.sleep(_TYPING_SECONDS)

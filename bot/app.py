@@ -12,6 +12,7 @@ from bot.child import Child, server_command
 from bot.client import PersonaClient
 from bot.endpoint import Endpoint
 from bot.gateway import stay_connected
+from bot.lock import only_one
 from bot.settings import BotSettings
 from bot.store import Store
 from bot.turns import Turns
@@ -55,7 +56,7 @@ async def run(settings: BotSettings) -> None:
 
 
 async def _work(settings: BotSettings, turns: Turns) -> None:
-    with contextlib.closing(Store(settings.database)) as store:
+    with only_one(settings.lock), contextlib.closing(Store(settings.database)) as store:
         async with _server(settings) as endpoint:
             character = await endpoint.describe(settings.slug if settings.endpoint else None)
             adapter = "its adapter" if character.adapter else "no adapter"
@@ -75,11 +76,11 @@ async def _server(settings: BotSettings) -> AsyncIterator[Endpoint]:
     async with contextlib.AsyncExitStack() as stack:
         if settings.endpoint is not None:
             address = settings.endpoint
-            endpoint = Endpoint(lambda: address, settings.endpoint_token)
+            endpoint = Endpoint(lambda: address, settings.server_token)
         else:
             print(f"Starting the model server for {settings.name}. The first time may take a while.", flush=True)
-            child = await stack.enter_async_context(Child(server_command(settings.name)))
-            endpoint = Endpoint(child.url, child.token, local=True)
+            child = await stack.enter_async_context(Child(server_command(settings.name), settings.server_token))
+            endpoint = Endpoint(child.url, settings.server_token, local=True)
         stack.push_async_callback(endpoint.close)
         yield endpoint
 

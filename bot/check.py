@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from bot import settings
 from persona.errors import PersonaError
-from persona.paths import find_character, slugify
+from persona.paths import find_character
 
 _PACKAGES = ("discord.py", "SQLAlchemy", "httpx2", "starlette", "uvicorn")
 
@@ -52,7 +52,7 @@ def _endpoint(address: str, name: str | None) -> str:
     async def ask() -> str:
         endpoint = Endpoint(lambda: url, settings.server_token())
         try:
-            return (await endpoint.describe(slugify(name) if name else None)).name
+            return (await endpoint.describe(settings.model_name(name) if name else None)).name
         finally:
             await endpoint.close()
 

@@ -1,6 +1,6 @@
 """The bot's own persona server: a process that is started, watched, restarted, and that dies with the bot.
 
-It is told a random token through its environment, and lives as long as its standard input is open; so it ends when the
+It is told its token through its environment, and lives as long as its standard input is open; so it ends when the
 bot ends, killed or not.
 """
 
@@ -9,7 +9,6 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 import sys
 from collections.abc import Sequence
 from types import TracebackType
@@ -32,12 +31,18 @@ def server_command(name: str) -> list[str]:
 
 
 class Child:
-    """`async with Child(command) as child` gives `child.url()` and `child.token` once the server is ready."""
+    """`async with Child(command, token) as child` gives `child.url()` once the server is ready; it asks for `token`."""
 
     def __init__(
-        self, command: Sequence[str], *, start_seconds: float = START_SECONDS, first_pause_seconds: float = 1.0
+        self,
+        command: Sequence[str],
+        token: str,
+        *,
+        start_seconds: float = START_SECONDS,
+        first_pause_seconds: float = 1.0,
     ) -> None:
         self._command = list(command)
+        self._token = token
         self._start_seconds = start_seconds
         self._first_pause = first_pause_seconds
         self._port: int | None = None
@@ -45,7 +50,6 @@ class Child:
         self._readers: list[asyncio.Task[None]] = []
         self._watch: asyncio.Task[None] | None = None
         self._last_words = b""
-        self.token = secrets.token_urlsafe(32)
 
     def url(self) -> str:
         """Where the server listens now. Raises `EndpointError` while there is none."""
@@ -74,7 +78,7 @@ class Child:
 
     async def _launch(self) -> None:
         environment = {name: value for name, value in os.environ.items() if name != TOKEN_VARIABLE}
-        environment[SERVER_TOKEN_VARIABLE] = self.token
+        environment[SERVER_TOKEN_VARIABLE] = self._token
         pipe = asyncio.subprocess.PIPE
         self._last_words = b""
         self._process = await asyncio.create_subprocess_exec(

@@ -59,9 +59,9 @@ class PersonaClient(discord.Client):
             self.room.seen.keep(line_of(message, self.me, self.room.character.name))
         if decide(event) is None or not await self._can_answer(message):
             return
-        taken = self.room.turns.submit(message.channel.id, message.id, lambda: answer(message, self.room, self.me))
-        if not taken:
-            await notice(message, self.room, notices.BUSY_CHANNEL)
+        refusal = self.room.turns.submit(message.channel.id, message.id, lambda: answer(message, self.room, self.me))
+        if refusal is not None:
+            await notice(message, self.room, notices.NO_TURN[refusal])
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """A known line follows its message, as far as Discord shows the new text."""

@@ -13,6 +13,7 @@ from discord.app_commands import Range
 from bot import notices
 from bot.answer import NO_MENTIONS, Room
 from bot.history import CHAIN_MESSAGES
+from bot.incoming import REST_ERRORS
 from persona.errors import PersonaError
 from persona.generation import GenerationSettings
 
@@ -20,6 +21,9 @@ Callback = Callable[..., Coroutine[Any, Any, None]]
 SETTINGS = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "max_new_tokens", "seed")
 _LARGEST_INTEGER = 2**53 - 1
 """Discord's integers are JavaScript's."""
+NOT_ALLOWED = (
+    'Only people with the permission "Manage Channels" can change the settings here; /settings alone shows them to all.'
+)
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +77,9 @@ def _settings(room: Room) -> Callback:
         await interaction.response.defer(ephemeral=True, thinking=True)
         values = (temperature, top_p, top_k, min_p, repetition_penalty, max_new_tokens, seed)
         changes = {name: value for name, value in zip(SETTINGS, values, strict=True) if value is not None}
+        if (changes or clear) and not _may_change(interaction):
+            await _say(interaction, NOT_ALLOWED)
+            return
         await _say(interaction, change_settings(room, _channel(interaction), changes, clear=clear))
 
     return settings
@@ -103,10 +110,10 @@ def change_settings(room: Room, channel: int, changes: Mapping[str, int | float]
     if clear or changes:
         held = ({} if clear else held) | dict(changes)
         room.store.set_settings(channel, held)
-    defaults = GenerationSettings()
+    own, usual = room.character.settings, GenerationSettings()
     lines = ["Changed." if changes else "Cleared."] if clear or changes else []
     for name in SETTINGS:
-        value = held.get(name, getattr(defaults, name))
+        value = held.get(name, own.get(name, getattr(usual, name)))
         shown = "a fresh one each time" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
         lines.append(f"`{name}` {shown} ({'set in this channel' if name in held else 'default'})")
     return "\n".join(lines)
@@ -141,10 +148,15 @@ async def sync(tree: app_commands.CommandTree[Any], room: Room) -> None:
         return
     try:
         await tree.sync()
-    except discord.DiscordException as error:
+    except REST_ERRORS as error:
         _log.warning("The slash commands could not be registered, they are as before: %s", error)
     else:
         room.store.set_fact(name, digest)
+
+
+def _may_change(interaction: discord.Interaction) -> bool:
+    """Whether this person may change how the character answers everybody in the channel."""
+    return interaction.guild_id is None or interaction.permissions.manage_channels
 
 
 def _channel(interaction: discord.Interaction) -> int:
@@ -166,5 +178,5 @@ async def _failed(interaction: discord.Interaction, error: app_commands.AppComma
     )
     try:
         await _say(interaction, text)
-    except discord.DiscordException as problem:
+    except REST_ERRORS as problem:
         _log.warning("The error could not be shown: %s", problem)

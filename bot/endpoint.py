@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from persona.conversation import Message
 from persona.errors import PersonaError
+from persona.generation import GenerationSettings
 
 if TYPE_CHECKING:
     import httpx2
@@ -37,12 +38,16 @@ class EndpointError(PersonaError):
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """What the server says of the character: `id` is its model name there, `adapter` whether it was trained."""
+    """What the server says of the character: `id` is its model name there, `adapter` whether it was trained.
+
+    `settings` are the character's own, by transformers' names; empty where the server does not tell them.
+    """
 
     id: str
     name: str
     base: str = ""
     adapter: bool = False
+    settings: Mapping[str, int | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +81,13 @@ class Endpoint:
     """Speaks the OpenAI chat API with the `persona` fields of `persona serve`.
 
     `url` is asked before each request, since a restarted server has another port; it may raise `EndpointError`.
-    `transport` replaces the network in tests.
+    An empty `token` sends none. `transport` replaces the network in tests.
     """
 
     def __init__(
         self,
         url: Callable[[], str],
-        token: str | None,
+        token: str,
         *,
         local: bool = False,
         piece_seconds: float = PIECE_SECONDS,
@@ -108,24 +113,21 @@ class Endpoint:
             response = await self._http.get(url + "/v1/models", timeout=30)
             _check(response)
             rows = response.json()["data"]
-            rows = [row for row in rows if not str(row["id"]).endswith(":raw")]
+            characters = [_read_character(row) for row in rows if not str(row["id"]).endswith(":raw")]
         except httpx2.HTTPError as error:
             raise _translated(error, url) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EndpointError(
                 "failed", "What answers there is not a persona server.", where=url, fix="persona serve NAME"
             ) from error
-        names = [str(row["id"]) for row in rows]
-        for row in rows:
-            if model is None or row["id"] == model:
-                about = row.get("persona") or {}
-                name = str(about.get("name") or row["id"])
-                return Character(str(row["id"]), name, str(about.get("base") or ""), bool(about.get("adapter")))
+        for character in characters:
+            if model is None or character.id == model:
+                return character
         raise EndpointError(
             "missing",
             f"The server does not serve {model!r}.",
             where=url,
-            fix=f"one of {', '.join(names)}, or: persona serve {model}",
+            fix=f"one of {', '.join(c.id for c in characters)}, or: persona serve {model}",
         )
 
     async def stream(self, request: Request) -> AsyncGenerator[str | Ending, None]:
@@ -154,6 +156,19 @@ class Endpoint:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _read_character(row: Mapping[str, Any]) -> Character:
+    """One row of `/v1/models`; `persona` is absent where another program serves the same API."""
+    about = row.get("persona") or {}
+    told = about.get("settings") or {}
+    return Character(
+        id=str(row["id"]),
+        name=str(about.get("name") or row["id"]),
+        base=str(about.get("base") or ""),
+        adapter=bool(about.get("adapter")),
+        settings={n: told[n] for n in GenerationSettings.ranges() if type(told.get(n)) in (int, float)},
+    )
 
 
 def _body(request: Request) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import replace
 
+import aiohttp
 import discord
 
 from bot.attention import Event
@@ -12,6 +13,9 @@ from bot.names import clean_name, readable
 
 REST_SECONDS = 30.0
 """discord.py itself waits for up to five minutes."""
+REST_ERRORS = (discord.DiscordException, aiohttp.ClientError, TimeoutError, OSError, RuntimeError)
+"""How a call to Discord fails. aiohttp's errors pass through discord.py: a kept connection that Discord closed is a
+`ServerDisconnectedError`, which is no `OSError`; a closed session is a `RuntimeError`."""
 _ORDINARY = (discord.MessageType.default, discord.MessageType.reply)
 _log = logging.getLogger(__name__)
 
@@ -91,7 +95,7 @@ async def _recent(
     try:
         async with asyncio.timeout(REST_SECONDS):
             found = [m async for m in channel.history(limit=CHAIN_MESSAGES, before=before) if m.id > since]
-    except (discord.DiscordException, TimeoutError, OSError) as error:
+    except REST_ERRORS as error:
         _log.warning("The channel's history could not be read: %s", error)
         return None
     return [line_of(m, me, character) for m in found if m.type in _ORDINARY]
@@ -103,6 +107,6 @@ async def _single(channel: discord.abc.Messageable, id: int, me: int, character:
             return line_of(await channel.fetch_message(id), me, character)
     except discord.NotFound:
         return None
-    except (discord.DiscordException, TimeoutError, OSError) as error:
+    except REST_ERRORS as error:
         _log.warning("A message could not be read: %s", error)
         return None

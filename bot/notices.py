@@ -24,6 +24,8 @@ RESTARTING = "cut short: I am being restarted. Ask me again in a minute."
 RESET = "stopped: /reset"
 DELETED = "stopped: the message was deleted"
 DISCONNECTED = "stopped: the connection to Discord was lost"
+NO_TURN = {"full": BUSY_CHANNEL, "closed": RESTARTING}
+"""In-channel words for each refusal of `bot.turns.Turns.submit`."""
 ENGINE = {
     "unreachable": "My model server cannot be reached. Please try again in a minute.",
     "failed": "My model server failed at this answer. Please try again in a minute.",

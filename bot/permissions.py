@@ -34,13 +34,18 @@ def invite_link(application: int) -> str:
 
 
 def missing(channel: Any) -> tuple[str, ...]:
-    """Names, as Discord's settings show them, of the permissions that the bot lacks in a channel of a guild."""
+    """Names, as Discord's settings show them, of the permissions that the bot lacks in a channel of a guild.
+
+    Empty where that is not known, because discord.py does not know the channel or the thread's parent: sending will show.
+    """
     import discord
 
+    if isinstance(channel, discord.PartialMessageable):  # it would always be said to lack all of them
+        return ()
     thread = isinstance(channel, discord.Thread)
     try:
         granted = channel.permissions_for(channel.guild.me)
-    except discord.ClientException:  # the thread's parent channel is not known yet; sending will show
+    except discord.ClientException:
         return ()
     unused = "send_messages" if thread else "send_messages_in_threads"
     return tuple(title for name, title in NEEDED.items() if name != unused and not getattr(granted, name))

@@ -1,6 +1,7 @@
 """What `python -m bot` was told: flags and environment become one value; the token is read and never shown."""
 
 import os
+import secrets
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,14 +17,27 @@ SERVER_TOKEN_VARIABLE = "PERSONA_SERVER_TOKEN"
 
 @dataclass(frozen=True, slots=True)
 class BotSettings:
-    """`name` is as typed; `slug` names the run and the model on the server; `endpoint` None starts an own server."""
+    """`name` is as typed; `slug` names the run and the model on the server; `endpoint` None starts an own server.
+
+    `server_token` is what the named server asks for, "" where it asks for nothing, or a fresh one for the own server.
+    """
 
     name: str
     slug: str
     token: str = field(repr=False)
     database: Path
     endpoint: str | None = None
-    endpoint_token: str | None = field(default=None, repr=False)
+    server_token: str = field(default="", repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        return tuple(secret for secret in (self.token, self.server_token) if secret)
+
+    @property
+    def lock(self) -> Path:
+        """The file that keeps a second bot out of this run."""
+        return self.database.with_name("bot.lock")
 
 
 def resolve(
@@ -39,15 +53,23 @@ def resolve(
     With an `endpoint` the character may be known to the server only.
     """
     here = working_folder or Path.cwd()
-    slug = slugify(name) if endpoint else find_character(name, here).slug
+    slug = model_name(name, here) if endpoint else find_character(name, here).slug
     return BotSettings(
         name=name,
         slug=slug,
         token=read_token(token_file, environment),
         database=here / "runs" / slug / "bot.sqlite3",
         endpoint=base_url(endpoint) if endpoint else None,
-        endpoint_token=server_token(environment),
+        server_token=server_token(environment) if endpoint else secrets.token_urlsafe(32),
     )
+
+
+def model_name(name: str, working_folder: Path | None = None) -> str:
+    """What a server calls the character that was typed as a name or a path, be it known here or there only."""
+    try:
+        return find_character(name, working_folder).slug
+    except PersonaError:
+        return slugify(name)
 
 
 def read_token(token_file: str | None, environment: Mapping[str, str] = os.environ) -> str:
@@ -83,9 +105,9 @@ def read_token(token_file: str | None, environment: Mapping[str, str] = os.envir
     return token
 
 
-def server_token(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The token that a server named with `--endpoint` asks for, if it asks for one."""
-    return environment.get(SERVER_TOKEN_VARIABLE) or None
+def server_token(environment: Mapping[str, str] = os.environ) -> str:
+    """The token that a server named with `--endpoint` asks for; "" when none is given."""
+    return environment.get(SERVER_TOKEN_VARIABLE, "")
 
 
 def base_url(endpoint: str) -> str:

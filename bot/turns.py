@@ -5,10 +5,11 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 _log = logging.getLogger(__name__)
 Job = Callable[[], Coroutine[Any, Any, None]]
+Refusal = Literal["full", "closed"]
 
 
 @dataclass(slots=True)
@@ -26,20 +27,20 @@ class Turns:
         self._closed = False
         self._channels: dict[int, _Channel] = {}
 
-    def submit(self, channel: int, key: int, job: Job) -> bool:
-        """Run `job` when its turn comes; False where the line is full or the bot is stopping.
+    def submit(self, channel: int, key: int, job: Job) -> Refusal | None:
+        """Run `job` when its turn comes, or say why not: the line is full, or `drain` has closed it.
 
         `key` is the message that asked, for `drop`.
         """
         if self._closed:
-            return False
+            return "closed"
         place = self._channels.setdefault(channel, _Channel())
         if len(place.waiting) >= self._most:
-            return False
+            return "full"
         place.waiting.append((key, job))
         if place.running is None:
             self._next(channel)
-        return True
+        return None
 
     def drop(self, key: int, reason: str) -> None:
         """Cancel the job of this message, running or waiting; a running one gets `reason` with its cancellation."""

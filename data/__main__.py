@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from persona.errors import PersonaError
+from persona.formats.text import printable
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -17,7 +18,7 @@ def main(argv: list[str] | None = None) -> int:
             raise PersonaError("Whose dataset?", fix="python -m data NAME")
         return _build(arguments)
     except PersonaError as error:
-        print(f"data: {error}", file=sys.stderr)
+        print(f"data: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(file=sys.stderr)

@@ -9,21 +9,32 @@ from data import questions as ask
 from data.rows import RowMaker
 from persona.card import CharacterCard
 from persona.conversation import Conversation, Origin
+from persona.errors import PersonaError
 
 QUESTIONS_PER_ANSWER = 3
 
 
 def answer_rows(card: CharacterCard, replies: Sequence[str], make: RowMaker) -> Iterator[Conversation]:
-    """Rows for the answers in `extensions.persona`, or a few plain ones. `replies` are the character's real lines."""
+    """Rows for the answers in `extensions.persona`, or a few plain ones. `replies` are the character's real lines.
+
+    Raises `PersonaError` for an answer that is no text.
+    """
     own = card.extensions.get("persona")
     table: dict[str, Any] = {**_plain_answers(card.spoken_name, replies), **(own if isinstance(own, dict) else {})}
     world = _world(card, replies)
-    yield from _answered("identity", "introduction", _texts(table["introductions"]), lambda _: ask.IDENTITY, make)
-    yield from _answered("identity", "ai", _texts(table["ai"]), _ai, make)
-    yield from _answered("unknown", "unknown", _texts(table["unknown"]), lambda answer: _unknown(answer, world), make)
-    smalltalk = table.get("smalltalk")
+    introductions, ai, unknown = (_texts(table[name], name) for name in ("introductions", "ai", "unknown"))
+    yield from _answered("identity", "introduction", introductions, lambda _: ask.IDENTITY, make)
+    yield from _answered("identity", "ai", ai, _ai, make)
+    yield from _answered("unknown", "unknown", unknown, lambda answer: _unknown(answer, world), make)
+    smalltalk = table.get("smalltalk", {})
+    if not isinstance(smalltalk, dict):
+        raise PersonaError(
+            f"Small talk is {type(smalltalk).__name__}, not a table.",
+            where="extensions.persona.smalltalk",
+            fix=f"give it the lists {', '.join(ask.SMALLTALK)}",
+        )
     for kind, asked in ask.SMALLTALK.items():
-        told = _texts(smalltalk.get(kind)) if isinstance(smalltalk, dict) else []
+        told = _texts(smalltalk.get(kind, []), f"smalltalk.{kind}")
         yield from _answered("smalltalk", kind, told, partial(_fitting, asked), make)
 
 
@@ -41,8 +52,16 @@ def _plain_answers(name: str, replies: Sequence[str]) -> dict[str, list[str]]:
     return {kind: [f'"{text}"' if quoted else text for text in texts] for kind, texts in answers.items()}
 
 
-def _texts(value: Any) -> list[str]:
-    return [v for v in value if isinstance(v, str) and v.strip()] if isinstance(value, list | tuple) else []
+def _texts(value: Any, field: str) -> list[str]:
+    """The answers in a field, which may hold one text alone. Raises `PersonaError` naming the field."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise PersonaError(
+            f"The answers are {type(value).__name__}, not texts.",
+            where=f"extensions.persona.{field}",
+            fix=f'write them as {field.rpartition(".")[2]} = ["...", "..."]',
+        )
+    return [text for text in texts if text.strip()]
 
 
 def _answered(

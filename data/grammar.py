@@ -45,6 +45,34 @@ NEVER_NOUNS = word_set(
 )
 """Verbs whose third person is never read as a plural noun, unlike "works" or "walks"."""
 
+PASTS = word_set(
+    """
+    ate became began bent bit blew bought broke brought built burnt came caught chose crept cut did drank drew drove
+    dug fed fell felt fled flew forgot forgave fought found froze gave got grew had heard held hid hit hung hurt kept
+    knelt knew laid lay leapt learnt led left lent let lit lost made meant met paid put ran rang read rode rose said
+    sang sank sat saw sent sewed shook shot shut slept slid sold sought spent spoke stole stood struck swam swept
+    swore swung taught thought threw told took tore understood went wept were woke won wore wound wrote
+    """
+)
+"""Irregular past tenses, which are the same in every person."""
+
+MODALS = word_set(
+    "can cannot could couldn't may might must mustn't shall should shouldn't will won't would wouldn't didn't"
+)
+
+TIMES = word_set(
+    """
+    spring summer autumn winter january february march april may june july august september october november
+    december monday tuesday wednesday thursday friday saturday sunday dawn morning noon afternoon evening dusk night
+    midnight day week month year time
+    """
+)
+TIME_OPENERS = word_set("at on in by before after since until every each one that this last next first")
+"""Before a time they make a phrase that a clause may begin with: "every summer", "at dusk", "on Fridays"."""
+
+PARTICLES = word_set("about along around by down in inside off on out outside over past through under up")
+"""Prepositions that may end a clause, as in "when fog comes in"."""
+
 ADVERBS = word_set(
     """
     alone almost already also always even ever first hardly just mostly never now often once only quite rarely
@@ -106,6 +134,19 @@ NOT_VERBS = (
     | SUBORDINATORS
     | {"yes", "is", "was", "his", "hers", "ours", "perhaps", "besides"}
 )
+
+
+def may_be_verb(word: str) -> bool:
+    """Whether a word has the form of a verb whose subject is one person: "keeps", "was", "can", "went", "rowed"."""
+    word = word.lower()
+    known = word in TO_BE or word in AUXILIARIES or word in MODALS or word in PASTS
+    return known or is_regular_past(word) or ends_like_third_person(word)
+
+
+def is_regular_past(word: str) -> bool:
+    """Whether a word ends as regular past tenses do, which "tired" does too."""
+    return word.endswith("ed") and len(word) > 4
+
 
 _ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Sr|Jr|Prof|Capt|[A-Z])\.$")
 _BORDER = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=[\"'“‘(]?[A-Z0-9])")

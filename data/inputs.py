@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.provenance import refuse_discord
+from data.report import read_report
 from data.sources import display_name
 from persona.card import CharacterCard
 from persona.errors import PersonaError
 from persona.files import sha256_of
 from persona.formats.folder import CARD_FILES, LINES_FILE, Scene, read_scenes
-from persona.paths import Place, find_character, slugify
+from persona.paths import SHIPPED_CHARACTERS, Place, find_character, slugify
 
 SCRIPT_ENDINGS = (".txt", ".md", "")
 SPEAKERS_LISTED = 12
@@ -73,8 +74,30 @@ def _read_script(place: Place, name: str, speaker: str | None) -> Input:
     called = display_name(found)
     slug = slugify(called)
     run = place.run.with_name(slug)
+    _refuse_foreign_run(slug, run, place.card, called)
     card = CharacterCard(name=called, description=f"{called}, a character in {place.card.name}.")
     return Input(Place(slug, run / "card.json", run), card, scenes, (place.card,), is_script=True)
+
+
+def _refuse_foreign_run(slug: str, run: Path, script: Path, called: str) -> None:
+    """Raise `PersonaError` where the run of a script's character would take the place of somebody else's."""
+    fix = f'rename the speaker in {script.name}, to "{called} of the play" for example, and give the new name to --as'
+    written = [folder for folder in (run.parent.parent / "characters").glob("*") if slugify(folder.name) == slug]
+    shipped = [SHIPPED_CHARACTERS / slug] if (SHIPPED_CHARACTERS / slug).exists() else []
+    if written or shipped:
+        raise PersonaError(
+            f"There is a character {slug!r} already, whose run a script would overwrite.",
+            where=str((written or shipped)[0]),
+            fix=fix,
+        )
+    report = read_report(run / "dataset")
+    made_of = report.get("inputs") if report else None
+    if isinstance(made_of, dict) and script.name not in made_of and sha256_of(script) not in made_of.values():
+        raise PersonaError(
+            f"{run.name} was built from {', '.join(map(str, made_of))}, which a script would overwrite.",
+            where=str(run),
+            fix=f"rename or remove that folder, or {fix}",
+        )
 
 
 def _most_lines(lines: Counter[str]) -> str:

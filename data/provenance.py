@@ -13,14 +13,15 @@ _MARKS = re.compile(
     r"|\A\ufeff?\"?AuthorID\"?,\"?Author\"?,\"?Date\"?,\"?Content\"?",
     re.DOTALL | re.IGNORECASE,
 )
+_NAME = re.compile(r"(?<![a-z])discord(?![a-z])", re.IGNORECASE)
 
 
 def refuse_discord(file: Path) -> None:
-    """Raise `PersonaError` for an export of Discord messages, known by how its exporters begin their files."""
+    """Raise `PersonaError` for an export of Discord messages, known by its name or by how exporters begin their files."""
     with file.open("rb") as stream:
         start = stream.read(_START_BYTES)
     text = start.replace(b"\0", b"").decode("utf-8", "replace")
-    if _MARKS.search(text):
+    if _NAME.search(file.name) or _MARKS.search(text):
         raise PersonaError(
             "These are Discord messages, and they are not trained on: Discord's Developer Policy (21) forbids it "
             "without express permission.",

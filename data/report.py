@@ -1,13 +1,26 @@
 """What a dataset is made of and what was left out of it and why: report.json, and the same as one table."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from data.sources import entry_name
 from data.split import SPLITS, Split
 from persona.card import CharacterCard
 from persona.conversation import Conversation
+
+REPORT_FILE = "report.json"
+
+
+def read_report(dataset: Path) -> dict[str, Any] | None:
+    """The report of a dataset folder; None where there is none that can be read."""
+    try:
+        report = json.loads((dataset / REPORT_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return report if isinstance(report, dict) else None
 
 
 def make_report(card: CharacterCard, done: Split, dropped: Sequence[tuple[Conversation, str]]) -> dict[str, Any]:

@@ -6,10 +6,13 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from data.names import first_name, labels_of
 from persona.card import CharacterCard
 from persona.conversation import Conversation, Message, Origin
 from persona.formats import macros
+from persona.formats.folder import Scene
 from persona.memory import DEFAULT_USER_NAME
 
 USER_NAMES = ("Alex", "Jo", "Kim", "Lee", "Max", "Noor", "Pat", "Quinn", "Robin", "Sam", "Toni", "Wren")
@@ -25,14 +28,24 @@ class RowMaker:
 
     card: CharacterCard
     seed: int
+    scenes: Sequence[Scene] = ()
+    """What the character's first name means there: somebody else may bear it."""
+
+    whole_names: bool = False
+    """A script has many characters, so that a line is the character's only under its whole label."""
+
     ids: dict[str, int] = field(default_factory=dict)
     """How often each id was given out: equal ones are numbered."""
 
-    @property
+    @cached_property
+    def first_name(self) -> str:
+        """The character's first name, or "" where it is not called by it."""
+        return "" if self.whole_names else first_name(self.card, self.scenes)
+
+    @cached_property
     def names(self) -> frozenset[str]:
         """What the character is called in scripts, in lower case."""
-        full = {self.card.name, self.card.spoken_name, self.card.name.split()[0]}
-        return frozenset(n.casefold() for n in full | {"{{char}}", "<bot>", "<char>"})
+        return labels_of(self.card, self.first_name)
 
     def rng(self, place: str) -> random.Random:
         """Draws that belong to one place, whatever was drawn elsewhere."""

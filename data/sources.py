@@ -20,6 +20,14 @@ GAP_TURNS = 4
 
 WINDOW_CHARACTERS = 3_000
 
+FEWEST_SCENES = 3
+"""A script with fewer scenes of the character's is cut into blocks, so that some can be held out."""
+
+BLOCKS = 12
+
+APART_TURNS = 12
+"""Windows with so much between them, a window's length, do not touch."""
+
 _MARKED = re.compile(r"^[ \t]*(\{\{user\}\}|\{\{char\}\}|<user>|<bot>|<char>)[ \t]*:[ \t]*(.*)$", re.IGNORECASE)
 _END_OF_TALK = re.compile(r"^\s*(?:\[|<start>|-{3,}|#)", re.IGNORECASE)
 
@@ -79,13 +87,61 @@ def entry_name(entry: LoreEntry, index: int) -> str:
     return (entry.name or entry.comment or next(iter(entry.keys), "") or f"entry {index + 1}").strip()
 
 
-def script_rows(scenes: Sequence[Scene], source: str, make: RowMaker) -> Iterator[Conversation]:
-    """The scenes in which the character speaks, cut to windows where they are longer."""
-    for number, scene in enumerate(scenes, 1):
-        speaks = [speaker.casefold() in make.names for speaker, _ in scene.turns]
-        for start, end in windows(scene.turns, speaks):
-            turns = [(display_name(speaker), text) for speaker, text in scene.turns[start:end]]
-            yield make.dialogue(turns, source=source, scene=f"{number}:{start + 1}-{end}", origin="real")
+def script_rows(
+    scenes: Sequence[Scene], source: str, make: RowMaker
+) -> tuple[list[Conversation], list[tuple[Conversation, str]]]:
+    """(rows, dropped): the scenes in which the character speaks, cut to windows where they are longer.
+
+    All windows of a scene are one scene of the dataset. Of a script without scenes, blocks of windows are, and the
+    window between two neighbouring blocks is dropped: what is held out touches nothing that is trained.
+    """
+    spans = [
+        (number, start, end)
+        for number, scene in enumerate(scenes)
+        for start, end in windows(scene.turns, [speaker.casefold() in make.names for speaker, _ in scene.turns])
+    ]
+    if len({number for number, _, _ in spans}) >= FEWEST_SCENES:
+        blocks: list[int | None] = [number for number, _, _ in spans]
+    else:
+        blocks = blocks_of(spans)
+    rows: list[Conversation] = []
+    dropped: list[tuple[Conversation, str]] = []
+    for (number, start, end), block in zip(spans, blocks, strict=True):
+        turns = [(display_name(speaker), text) for speaker, text in scenes[number].turns[start:end]]
+        scene = f"border at {number + 1}:{start + 1}" if block is None else f"{block + 1}"
+        row = make.dialogue(turns, source=source, scene=scene, origin="real")
+        if block is None:
+            dropped.append((row, "between two blocks of a script"))
+        else:
+            rows.append(row)
+    return rows, dropped
+
+
+def blocks_of(spans: Sequence[tuple[int, int, int]]) -> list[int | None]:
+    """The block of every window (scene, start, end): about `BLOCKS` of them in all, None for a window between two.
+
+    A block ends where the character is away for long; else every few windows, and then the next window is left out.
+    """
+    size = max(2, len(spans) // BLOCKS)
+    blocks: list[int | None] = []
+    block = filled = 0
+    for place, (scene, start, end) in enumerate(spans):
+        before = spans[place - 1] if place else (scene, start, end)
+        after = spans[place + 1] if place + 1 < len(spans) else None
+        if place and _apart(before, (scene, start, end)):
+            block, filled = block + bool(filled), 0
+        # A window that is left out must have one behind it to keep away from.
+        if filled >= size and after and not _apart((scene, start, end), after):
+            blocks.append(None)
+            block, filled = block + 1, 0
+        else:
+            blocks.append(block)
+            filled += 1
+    return blocks
+
+
+def _apart(window: tuple[int, int, int], following: tuple[int, int, int]) -> bool:
+    return window[0] != following[0] or following[1] - window[2] >= APART_TURNS
 
 
 def windows(turns: Turns, speaks: Sequence[bool]) -> Iterator[tuple[int, int]]:

@@ -15,20 +15,25 @@ from data.grammar import (
     COORDINATORS,
     DETERMINERS,
     DITRANSITIVE,
+    MODALS,
     NEVER_NOUNS,
+    PARTICLES,
+    PASTS,
     PREPOSITIONS,
     QUANTITIES,
     SUBORDINATORS,
+    TIME_OPENERS,
+    TIMES,
     TO_BE,
     TO_BE_YOU,
     VERBS,
     ends_like_third_person,
+    is_regular_past,
+    may_be_verb,
     plain_form,
     word_set,
 )
-
-_WORD = re.compile(r"\w+(?:['’-]\w+)*|\s+|[^\w\s]")
-_NAME, _OWN = "\ue000", "\ue001"
+from data.words import NAME, OWN, Words, mark
 
 _PRONOUNS = {"she": ("she", "her", "hers", "herself"), "he": ("he", "him", "his", "himself")}
 _ANYBODY = ("they", "them", "their", "theirs", "themselves")
@@ -72,28 +77,18 @@ def second_person(topic: str, names: Sequence[str]) -> str | None:
 
 
 def _retell(sentence: str, names: Sequence[str], pronouns: str, person: _Person) -> str | None:
-    tokens = _mark(sentence, names)
+    tokens = mark(sentence, names)
     hers = _pronouns_of(pronouns)
-    speaks_of_them = any(t in (_NAME, _OWN) for t in tokens)
+    speaks_of_them = any(t in (NAME, OWN) for t in tokens)
     if not speaks_of_them and not any(t.lower() in hers for t in tokens):
         return sentence
     if re.search(r"[\"“”{}\[\]=*]", sentence):
         return None
-    words = _Words(tokens)
+    words = Words(tokens)
     if not _resolve_pronouns(words, pronouns, hers, person) or not _resolve_names(words, person):
         return None
     text = words.text()
     return text[:1].upper() + text[1:] if sentence[:1].isupper() or sentence.startswith(tuple(names)) else text
-
-
-def _mark(sentence: str, names: Sequence[str]) -> list[str]:
-    """Tokens, with one private character for the character's name, however long, and one for its possessive."""
-    longest_first = "|".join(re.escape(n) for n in sorted(names, key=len, reverse=True) if n)
-    marked = sentence
-    if longest_first:
-        marked = re.sub(rf"\b(?:{longest_first})['’]s?(?=\W|$)", _OWN, marked)
-        marked = re.sub(rf"\b(?:{longest_first})\b", _NAME, marked)
-    return [t for part in re.split(f"([{_NAME}{_OWN}])", marked) for t in _WORD.findall(part) if t]
 
 
 def _pronouns_of(pronouns: str) -> frozenset[str]:
@@ -104,40 +99,20 @@ def _pronouns_of(pronouns: str) -> frozenset[str]:
     return frozenset(_ANYBODY) | (frozenset() if pronouns == "they" else both)
 
 
-class _Words:
-    """The words of a sentence by position, each open to replacement; spaces and punctuation stay where they are."""
-
-    def __init__(self, tokens: list[str]) -> None:
-        self.tokens = tokens
-        self.places = [i for i, t in enumerate(tokens) if not t.isspace()]
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> str:
-        return self.tokens[self.places[index]] if 0 <= index < len(self) else ""
-
-    def __setitem__(self, index: int, word: str) -> None:
-        self.tokens[self.places[index]] = word
-
-    def text(self) -> str:
-        return "".join(self.tokens)
-
-
-def _resolve_pronouns(words: _Words, pronouns: str, hers: frozenset[str], person: _Person) -> bool:
+def _resolve_pronouns(words: Words, pronouns: str, hers: frozenset[str], person: _Person) -> bool:
     """Replace the character's pronouns where nobody else can be meant; False where somebody can."""
     for place in range(len(words)):
         word = words[place].lower()
         if word not in hers:
             continue
-        if pronouns not in _PRONOUNS or words[0] != _NAME or any(_is_somebody(words[i]) for i in range(1, place)):
+        if pronouns not in _PRONOUNS or words[0] != NAME or any(_is_somebody(words[i]) for i in range(1, place)):
             return False
         following = words[place + 1].lower()
         if following in QUANTITIES:
             return False
         owns = following[:1].isalnum() and following not in PREPOSITIONS | ARTICLES | COORDINATORS | SUBORDINATORS
         if word == pronouns:
-            words[place] = _NAME
+            words[place] = NAME
         elif word == "herself" or word == "himself":
             words[place] = person.reflexive
         elif word == "hers" or (word == "his" and not owns):
@@ -153,15 +128,15 @@ def _is_somebody(word: str) -> bool:
     return word[:1].isupper() or word.lower() in _PEOPLE
 
 
-def _resolve_names(words: _Words, person: _Person) -> bool:
+def _resolve_names(words: Words, person: _Person) -> bool:
     """Replace the name by the subject or object form and turn the verbs of which it is the subject; False if unsure."""
     for place in range(len(words)):
-        if words[place] == _OWN:
-            if words[place + 1].lower() in {"a", "an", "the", "not", "been"}:
+        if words[place] == OWN:
+            if _is_short_for_is(words, place):
                 return False
             words[place] = person.possessive if words[place + 1][:1].isalnum() else person.own
     for place in range(len(words)):
-        if words[place] != _NAME:
+        if words[place] != NAME:
             continue
         together = _in_company(words, place, person)
         if together is not None:
@@ -171,7 +146,7 @@ def _resolve_names(words: _Words, person: _Person) -> bool:
         verb = _verb_after(words, place)
         if _is_object(words, place, verb):
             words[place] = person.object
-        elif verb is None:
+        elif verb is None or not _is_subject(words, place, verb):
             return False
         else:
             words[place] = person.subject
@@ -180,11 +155,22 @@ def _resolve_names(words: _Words, person: _Person) -> bool:
     return True
 
 
-def _in_company(words: _Words, place: int, person: _Person) -> bool | None:
+def _is_short_for_is(words: Words, place: int) -> bool:
+    """Whether "Ada's" may mean "Ada is" or "Ada has", or stands for a thing of hers that is the subject."""
+    word = words[place + 1].lower()
+    stem = word.removesuffix("ing")
+    runs_on = stem != word and (stem in VERBS or f"{stem}e" in VERBS)
+    verb = word in TO_BE or word in AUXILIARIES or word in MODALS or word in {"are", "were", "been", "am"}
+    ends = _opens_clause(words, place) and words[place + 2] in {".", "!", "?", ","}
+    small = word in ARTICLES | PREPOSITIONS | ADVERBS and _opens_clause(words, place)
+    return runs_on or verb or ends or small or word in {"a", "an", "the", "not"}
+
+
+def _in_company(words: Words, place: int, person: _Person) -> bool | None:
     """Handle "Ada and Bram play" and "Bram and Ada play"; None when the name stands alone, False when unsure."""
     if words[place + 1] == "and" and words[place + 2][:1].isupper() and _opens_clause(words, place):
         words[place], words[place + 2] = words[place + 2], person.subject
-        return _NAME not in words[place] and not ends_like_third_person(words[place + 3])
+        return NAME not in words[place] and not ends_like_third_person(words[place + 3])
     if words[place - 1] == "and" and place > 1 and words[place - 2][:1].isupper():
         if ends_like_third_person(words[place + 1]) or words[place + 1] in TO_BE | AUXILIARIES:
             return None  # "... and Ada keeps": a clause of its own
@@ -198,12 +184,12 @@ def _in_company(words: _Words, place: int, person: _Person) -> bool | None:
     return None
 
 
-def _opens_clause(words: _Words, place: int) -> bool:
+def _opens_clause(words: Words, place: int) -> bool:
     before = words[place - 1].lower() if place else ""
-    return not before or before in CLAUSE_OPENERS or not (before[0].isalnum() or before in (_NAME, _OWN))
+    return not before or before in CLAUSE_OPENERS or not (before[0].isalnum() or before in (NAME, OWN))
 
 
-def _verb_after(words: _Words, place: int) -> int | None:
+def _verb_after(words: Words, place: int) -> int | None:
     """Where the verb of a subject at `place` stands, past adverbs; None when no verb can follow."""
     verb = place + 1
     while words[verb].lower() in ADVERBS or (words[verb].lower().endswith("ly") and words[verb].lower() not in VERBS):
@@ -213,26 +199,49 @@ def _verb_after(words: _Words, place: int) -> int | None:
     return None if nothing or words[verb][0].isupper() else verb
 
 
-def _is_object(words: _Words, place: int, verb: int | None) -> bool:
-    """Whether the name at `place` is what something is done to rather than who does it."""
+def _is_object(words: Words, place: int, verb: int | None) -> bool:
+    """Whether the name at `place` is what something is done to: "to Ada", "gives Ada lessons", "loves Ada."."""
     before = words[place - 1].lower() if place else ""
-    if before in PREPOSITIONS and before not in {"than"}:
-        return True
+    if before in PREPOSITIONS and before != "than":
+        return before not in PARTICLES or verb is None or not may_be_verb(words[verb])
     if _opens_clause(words, place):
         return False
-    if verb is None:
-        return before in VERBS | DITRANSITIVE or plain_form(before) in VERBS or before.endswith("ed")
-    return before in DITRANSITIVE or (before.endswith("s") and plain_form(before) in DITRANSITIVE)
+    if before in DITRANSITIVE or (before.endswith("s") and plain_form(before) in DITRANSITIVE):
+        return True
+    return verb is None and (
+        before in VERBS or plain_form(before) in VERBS or before in PASTS or is_regular_past(before)
+    )
 
 
-def _turn_verbs(words: _Words, verb: int, person: _Person) -> bool:
-    """Turn the verb at `verb` and those coordinated with it up to the next subject; False when one is unclear."""
-    if not _turn(words, verb, person) and not _is_past_or_plain(words, verb):
+def _is_subject(words: Words, place: int, verb: int) -> bool:
+    """Whether the name at `place` certainly does what the word at `verb` says.
+
+    It opens its clause, or follows an adverb or a time. In a list ("finds Bram loud and Ada odd") a word that may be a
+    noun or an adjective is not taken for a verb.
+    """
+    before, word = words[place - 1].lower() if place else "", words[verb].lower()
+    if not (_opens_clause(words, place) or before in ADVERBS or _follows_time(words, place)) or not may_be_verb(word):
         return False
+    if before not in COORDINATORS and before != ",":
+        return True
+    if is_regular_past(word):
+        return words[verb + 1][:1].isalnum()
+    return word in TO_BE | AUXILIARIES or not ends_like_third_person(word) or plain_form(word) in VERBS
+
+
+def _follows_time(words: Words, place: int) -> bool:
+    """Whether a phrase such as "every summer" or "on Fridays" stands before the name."""
+    time = words[place - 1].lower() if place > 1 else ""
+    return (time in TIMES or time.removesuffix("s") in TIMES) and words[place - 2].lower() in TIME_OPENERS
+
+
+def _turn_verbs(words: Words, verb: int, person: _Person) -> bool:
+    """Turn the verb at `verb` and those coordinated with it up to the next subject; False when one is unclear."""
+    _turn(words, verb, person)
     own_clause = True
     for place in range(verb + 1, len(words)):
         word = words[place].lower()
-        if word == _NAME:
+        if word == NAME:
             return True
         own_clause = own_clause and word not in SUBORDINATORS
         if word not in COORDINATORS and word != ",":
@@ -248,23 +257,16 @@ def _turn_verbs(words: _Words, verb: int, person: _Person) -> bool:
     return True
 
 
-def _turn(words: _Words, place: int, person: _Person) -> bool:
+def _turn(words: Words, place: int, person: _Person) -> None:
+    """Put the verb at `place` into the person's form; a past tense or a modal is the same in every person."""
     word = words[place].lower()
     if word in person.be:
         words[place] = person.be[word]
-    elif word in AUXILIARIES or ends_like_third_person(word):
+    elif word in AUXILIARIES or (ends_like_third_person(word) and word not in PASTS):
         words[place] = plain_form(word)
-    else:
-        return False
-    return True
 
 
-def _is_past_or_plain(words: _Words, place: int) -> bool:
-    """A word that may be a past tense or a modal, which are the same in every person."""
-    return words[place].isalpha() or "'" in words[place]
-
-
-def _coordinated_verb(words: _Words, place: int, *, after_adverb: bool) -> bool | None:
+def _coordinated_verb(words: Words, place: int, *, after_adverb: bool) -> bool | None:
     """Whether the word after "and" is a verb in the third person: True, False (a noun, a past), None (unclear)."""
     word, following = words[place].lower(), words[place + 1].lower()
     if word in TO_BE or word in AUXILIARIES:

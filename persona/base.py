@@ -37,8 +37,8 @@ class Base:
     revision: str | None = None
 
     @classmethod
-    def resolve(cls, name: str = NANO) -> "Base":
-        """The built-in base, a local folder, or a Hub id. Raises `PersonaError` saying what to type."""
+    def resolve(cls, name: str = NANO, revision: str | None = None) -> "Base":
+        """The built-in base, a local folder, or a Hub id at a commit. Raises `PersonaError` saying what to type."""
         if name == NANO:
             return cls(NANO, str(NANO_FOLDER), NANO_FOLDER)
         folder = Path(name).expanduser()
@@ -51,7 +51,7 @@ class Base:
                 f"There is no base model {name!r}.",
                 fix=f"{NANO}, a folder with a model, or a Hub id such as Qwen/Qwen3-4B-Instruct-2507",
             )
-        files = _download(name)
+        files = _download(name, revision)
         return cls(name, name, files, files.name)
 
     @cached_property
@@ -145,13 +145,13 @@ class Base:
             )
 
 
-def _download(name: str) -> Path:
+def _download(name: str, revision: str | None) -> Path:
     """The small files of a Hub base: its snapshot's folder is named after the commit."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, allow_patterns=_TOKENIZER_FILES))
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_TOKENIZER_FILES))
     except GatedRepoError as error:
         fix = f"accept its licence on https://huggingface.co/{name}, then: hf auth login"
         raise PersonaError(f"{name} asks you to accept a licence first.", fix=fix) from error

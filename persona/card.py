@@ -1,7 +1,7 @@
 """Who a character is: one card, read from every format that cards come in and written back with nothing lost."""
 
 import json
-import unicodedata
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,13 @@ from persona.errors import PersonaError
 from persona.files import write_atomic, write_json
 from persona.formats import charx, envelope, folder, png
 from persona.formats.json import JSON_BYTES, read_json
-from persona.formats.text import read_bytes, read_start
+from persona.formats.text import CONTROLS, read_bytes, read_start
+from persona.formats.world_info import is_lorebook, lorebook_of
 from persona.lorebook import Lorebook
 
 NAME_CHARACTERS = 200
 """The longest name: it stands in every prompt, in file names and on Discord."""
 
-_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _PRONOUNS = ("she", "he", "they")
 
 
@@ -103,6 +103,8 @@ class CharacterCard(BaseModel):
         for field in ("name", "nickname"):
             if isinstance(fields.get(field), str):
                 fields[field] = _clean_name(fields[field], where, said)
+        if is_lorebook(fields.get("character_book")):
+            fields["character_book"] = lorebook_of(fields["character_book"], f"{where}, character_book")
         if not fields.get("name"):
             raise PersonaError("The card has no name.", where=where, fix='give it one: name = "..."')
         try:
@@ -184,8 +186,7 @@ def _mended(data: dict[str, Any], notes: list[str]) -> dict[str, Any]:
 
 def _clean_name(name: str, where: str, notes: list[str]) -> str:
     """A name on one line, without the characters that reorder or hide what is printed beside it."""
-    visible = (" " if c in "\t\r\n" else c for c in name)
-    clean = "".join(c for c in visible if c not in _BIDI_CONTROLS and unicodedata.category(c) != "Cc")
+    clean = CONTROLS.sub("", re.sub(r"[\t\r\n]", " ", name))
     if len(clean) > NAME_CHARACTERS:
         raise PersonaError(f"The name has {len(clean):,} characters.", where=where, fix=f"at most {NAME_CHARACTERS}")
     if clean != name:

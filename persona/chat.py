@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from persona.base import NANO, Base
 from persona.card import CharacterCard
 from persona.contract import Contract
-from persona.conversation import Message
+from persona.conversation import NAME_CHARACTERS, Message
 from persona.engines.protocol import Engine, Finish, Piece
 from persona.errors import PersonaError
 from persona.generation import GenerationSettings
@@ -137,7 +137,7 @@ class Persona:
     ) -> Reply:
         settings = settings or self.settings
         room = self.template.context - len(prompt.ids)
-        names = {m.name for m in messages if m.role == "user" and m.name}
+        names = {m.name.strip()[:NAME_CHARACTERS] for m in messages if m.role == "user" and m.name}
         # With several people in the room a small model likes to speak for them.
         stops = [f"\n{name}:" for name in sorted(names)][: 16 - len(settings.stop_strings)] if len(names) > 1 else []
         limited = settings.updated(
@@ -197,26 +197,52 @@ def load_personas(
         raise PersonaError(f"Two of these characters have the same name: {', '.join(slugs)}.", fix="rename one folder")
     adapters = {place.slug: folder for place in places if (folder := _adapter_folder(place, adapter))}
     contracts = {slug: Contract.load(folder) for slug, folder in adapters.items()}
-    base = Base.resolve(model or _common_base(contracts))
-    first = next(iter(contracts.values()), None)
-    if context and first and context != first.context:
-        raise PersonaError(f"The adapter was trained with a context of {first.context}.", fix="leave --context out")
-    template = base.template(date=first.date if first else None, context=first.context if first else context)
-    for contract in contracts.values():
-        contract.check(base, template)
+    base = _common_base(contracts, model)
+    templates = {slug: _template(base, contracts.get(slug), context) for slug in slugs}
     cards = {place.slug: CharacterCard.load(place.card) for place in places}
+    for slug, folder in adapters.items():
+        _same_character(cards[slug], folder)
     if engine is None:
         from persona.engines.local import LocalEngine
 
-        chosen = quantization or (first.quantization if first else "none")
-        engine = LocalEngine(base, quantization="nf4" if chosen == "nf4" else "none", adapters=adapters)
+        engine = LocalEngine(base, quantization=quantization or _common_quantization(contracts), adapters=adapters)
     settings = _default_settings(base.generation_config)
     return {
         slug: Persona(
-            slug, card, engine, template, settings, base.name, adapters.get(slug), slug if slug in adapters else None
+            slug,
+            card,
+            engine,
+            templates[slug],
+            settings,
+            base.name,
+            adapters.get(slug),
+            slug if slug in adapters else None,
         )
         for slug, card in cards.items()
     }
+
+
+def _template(base: Base, contract: Contract | None, context: int | None) -> ChatTemplate:
+    """The base's template as an adapter was trained with it, checked; without one, as it is today."""
+    if contract is None:
+        return base.template(context=context)
+    if context and context != contract.context:
+        raise PersonaError(f"The adapter was trained with a context of {contract.context}, not {context}.")
+    template = base.template(date=contract.date, context=contract.context)
+    contract.check(base, template)
+    return template
+
+
+def _same_character(card: CharacterCard, adapter: Path) -> None:
+    """Two characters can have folders of one name; their run would be the same."""
+    file = adapter / "card.json"
+    trained = CharacterCard.load(file).name if file.is_file() else card.name
+    if trained != card.name:
+        raise PersonaError(
+            f"The adapter was trained for {trained!r}; this card is {card.name!r}.",
+            where=str(adapter),
+            fix="rename the card's folder or file, or use --no-adapter",
+        )
 
 
 def _adapter_folder(place: Place, adapter: str | Path | None) -> Path | None:
@@ -231,18 +257,30 @@ def _adapter_folder(place: Place, adapter: str | Path | None) -> Path | None:
     return next((folder for folder in candidates if (folder / "adapter_config.json").is_file()), None)
 
 
-def _common_base(contracts: Mapping[str, Contract]) -> str:
-    bases = {contract.base for contract in contracts.values()}
-    if len(bases) > 1:
+def _common_base(contracts: Mapping[str, Contract], model: str | None) -> Base:
+    bases = {(contract.base, contract.revision) for contract in contracts.values()}
+    if len(bases) > 1 and model is None:
         trained = ", ".join(f"{slug} on {contract.base}" for slug, contract in contracts.items())
         raise PersonaError(f"These characters were trained on different bases: {trained}.", fix="serve them apart")
-    return next(iter(bases), NANO)
+    name, revision = next(iter(bases), (NANO, None))
+    return Base.resolve(name, revision) if model in (None, name) else Base.resolve(str(model))
+
+
+def _common_quantization(contracts: Mapping[str, Contract]) -> Literal["nf4", "none"]:
+    """What the adapters were trained on, and so measured with, is what speaks."""
+    kinds = {contract.quantization for contract in contracts.values()}
+    if len(kinds) > 1:
+        trained = ", ".join(f"{slug} on {contract.quantization}" for slug, contract in contracts.items())
+        raise PersonaError(f"These characters were trained on different bits: {trained}.", fix="serve them apart")
+    return "nf4" if kinds == {"nf4"} else "none"
 
 
 def _default_settings(advice: Mapping[str, Any]) -> GenerationSettings:
-    """The base's own advice where it gives any, ours elsewhere."""
-    names = {f.name for f in fields(GenerationSettings)} - {"seed", "stop_strings"}
-    try:
-        return GenerationSettings().updated({k: v for k, v in advice.items() if k in names})
-    except PersonaError:
-        return GenerationSettings()
+    """The base's own advice where it gives any that we allow, ours elsewhere."""
+    ranges = GenerationSettings.ranges()
+    usable = {
+        name: value
+        for name, value in advice.items()
+        if name in ranges and name != "seed" and value is not None and ranges[name][0] <= value <= ranges[name][1]
+    }
+    return GenerationSettings().updated(usable)

@@ -68,6 +68,8 @@ class GenerationSettings:
         given = {k: v for k, v in changes.items() if v is not None}
         if "stop_strings" in given:
             strings = given["stop_strings"]
+            if not isinstance(strings, str | list | tuple):
+                raise PersonaError(f"stop_strings is {strings!r}.", fix="a text, or a list of texts")
             given["stop_strings"] = (strings,) if isinstance(strings, str) else tuple(strings)
         return replace(self, **given)
 

@@ -185,9 +185,8 @@ def _logic(choice: Any) -> Logic:
 
 
 def _position(entry: LoreEntry, marks: Decorators) -> Position:
-    if marks.position:
-        return "before_char" if marks.position == "before_char" else "after_char"
-    place = entry.position if entry.flag("position") is None else entry.flag("position")
+    flag = entry.flag("position")
+    place = marks.position or (entry.position if flag is None else flag)
     return "before_char" if place in (0, "before_char") else "after_char"
 
 

@@ -16,6 +16,11 @@ PATTERN_SECONDS = 0.05
 SCAN_SECONDS = 0.5
 """The time of all patterns of one scan."""
 PATTERN_CHARACTERS = 1_000
+PATTERN_PARTS = 5_000
+"""The size of one pattern with its repeats written out, as compiling does: `(?:(?:ab){100}){100}` has 30,000 parts. A
+part takes at most about a microsecond and a kilobyte."""
+SCAN_PARTS = 200_000
+"""The size of all patterns of one scan."""
 
 Form = Literal["raw", "plain", "folded"]
 """How a text is searched: as it is (patterns), tidied, or tidied and without letter case."""
@@ -24,6 +29,16 @@ _WRITTEN_PATTERN = regex.compile(r"/((?:\\.|[^/\\])+)/([dgimsuvy]*)", regex.DOTA
 # Scripts that put no space between words, or grow particles onto them: whole words cannot be told there.
 _UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Bopomofo}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
+)
+_PATTERN_TOKEN = regex.compile(
+    r"""
+    (?P<comment> \(\?\# (?: \\. | [^\\)] )* \) )
+  | (?P<open> \( (?P<verbose> \?\w*x )? )
+  | (?P<close> \) )
+  | (?P<repeat> [*?] | (?P<plus> \+ ) | \{ (?P<least> \d* ) (?P<comma> ,? ) \d* \} )
+  | \[ \^? \]? (?: \\. | [^\\\]] )* \]? | \\. | .
+    """,
+    regex.DOTALL | regex.VERBOSE,
 )
 _QUOTES = str.maketrans("‘’‚“”„", "'''\"\"\"")
 
@@ -39,9 +54,9 @@ class KeyRule:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key ready to be found: a `pattern`, else a `needle` that may have to stand `alone` as a word.
+    """A key ready to be found: a `pattern` with its flags, else a `needle` that may have to stand `alone` as a word.
 
-    `broken` says why a pattern cannot be used; `macros` that the text must be expanded first.
+    `macros` says that the text must be expanded first.
     """
 
     text: str
@@ -49,8 +64,7 @@ class Key:
     form: Form
     needle: str = ""
     alone: bool = False
-    pattern: Any = None
-    broken: str = ""
+    pattern: tuple[str, str] | None = None
     macros: bool = False
 
 
@@ -64,12 +78,7 @@ def read_key(text: str, rule: KeyRule) -> Key:
         return Key(text, rule, "raw", macros=True)
     if is_pattern and text.strip():
         body, flags = written.groups() if written else (text, "" if rule.case_sensitive else "i")
-        pattern = _compile(body, flags)
-        return (
-            Key(text, rule, "raw", broken=pattern)
-            if isinstance(pattern, str)
-            else Key(text, rule, "raw", pattern=pattern)
-        )
+        return Key(text, rule, "raw", pattern=(body, flags))
     return _plain_key(text, rule)
 
 
@@ -132,7 +141,9 @@ class Matcher:
 
     expand: Callable[[str], str]
     seconds: float = SCAN_SECONDS
+    parts: int = SCAN_PARTS
     problems: list[str] = field(default_factory=list)
+    compiled: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def first(self, keys: Sequence[Key], haystacks: Sequence[Haystack]) -> Hit | None:
         """The first key found, searched in every haystack before the next key."""
@@ -151,24 +162,32 @@ class Matcher:
             key = _plain_key(text, key.rule) if key.macros else key
         if not hay.pieces:
             return None
-        last = self._search(key, hay) if key.pattern or key.broken else _last_of(key, hay.text(key.form))
+        last = self._search(key.text, key.pattern, hay) if key.pattern else _last_of(key, hay.text(key.form))
         return Hit(key.text, hay.where(key.form, last)) if last >= 0 else None
 
-    def _search(self, key: Key, hay: Haystack) -> int:
+    def _search(self, text: str, pattern: tuple[str, str], hay: Haystack) -> int:
         """Where a pattern's match ends, or -1."""
-        problem = f"regex {short(key.text)} timed out"
-        if key.broken:
-            problem = f"invalid regex {short(key.text)}: {key.broken}"
-        found = None
-        if not key.broken and self.seconds > 0:
+        compiled, problem, found = self._compile(pattern), f"regex {short(text)} timed out", None
+        if isinstance(compiled, str):
+            problem = f"invalid regex {short(text)}: {compiled}"
+        elif self.seconds > 0:
             began = time.perf_counter()
             with suppress(TimeoutError):
-                found = key.pattern.search(hay.text("raw"), timeout=min(PATTERN_SECONDS, self.seconds))
+                found = compiled.search(hay.text("raw"), timeout=min(PATTERN_SECONDS, self.seconds))
                 problem = ""
             self.seconds -= time.perf_counter() - began
         if problem and problem not in self.problems:
             self.problems.append(problem)
         return max(found.start(), found.end() - 1) if found else -1
+
+    def _compile(self, pattern: tuple[str, str]) -> Any:
+        """A compiled pattern, or why there is none; each counts once towards what a scan may compile."""
+        if pattern not in self.compiled:
+            size = _parts(pattern[0])
+            self.parts -= size if size <= PATTERN_PARTS else 0
+            too_many = "the patterns before it are all that one search can take"
+            self.compiled[pattern] = too_many if self.parts < 0 else _compile(*pattern)
+        return self.compiled[pattern]
 
 
 def short(key: str) -> str:
@@ -222,12 +241,48 @@ def _joins(character: str) -> bool:
     return character.isalnum() or (character > "\x7f" and unicodedata.category(character).startswith("M"))
 
 
+@lru_cache(maxsize=4096)
 def _compile(body: str, flags: str) -> Any:
     """A compiled pattern, or why there is none. JavaScript's flags i, m and s keep their meaning; others have none."""
     if len(body) > PATTERN_CHARACTERS:
         return f"it has {len(body):,} characters"
+    if any(token["verbose"] for token in _PATTERN_TOKEN.finditer(body)):
+        return "it sets the flag x"
+    if _parts(body) > PATTERN_PARTS:
+        return f"with its repeats written out it has more than {PATTERN_PARTS:,} parts"
     wanted = {"i": regex.IGNORECASE, "m": regex.MULTILINE, "s": regex.DOTALL}
     try:
         return regex.compile(body, sum(wanted.get(flag, 0) for flag in set(flags)))
     except (regex.error, RecursionError, OverflowError, ValueError) as error:
         return str(error) or type(error).__name__
+
+
+@lru_cache(maxsize=16_384)
+def _parts(body: str) -> int:
+    """About how many parts a pattern has once its repeats are written out, which compiling does: `(?:ab){50}` has 150.
+
+    Rather too many than too few: only where the flag x hides brackets in comments is it deceived.
+    """
+    sizes, last = [0], 0
+    for token in _PATTERN_TOKEN.finditer(body, endpos=PATTERN_CHARACTERS):
+        if token["open"]:
+            sizes.append(0)
+            last = 0
+        elif token["close"] and len(sizes) > 1:
+            last = sizes.pop() + 1
+            sizes[-1] += last
+        elif token["repeat"]:
+            copies = _copies(token)
+            sizes[-1] += last * (copies - 1)
+            last *= copies
+        elif not token["comment"]:
+            last = len(token[0])
+            sizes[-1] += last
+    return sum(sizes)
+
+
+def _copies(repeat: regex.Match[str]) -> int:
+    """How often compiling writes a part out: as often as it must be there, and once more where it may be again."""
+    if not (repeat["plus"] or repeat["least"]):
+        return 1
+    return max(1, int(repeat["least"] or 1) + bool(repeat["plus"] or repeat["comma"]))

@@ -111,7 +111,8 @@ class Lorebook(BaseModel):
         for level in range(RECURSION_ROUNDS + 1):
             if level and not scan.unread:
                 break
-            scan.unread = scan.unread and not level
+            if level:
+                scan.unread = False
             answers = {index: scan.calls(self.entries[index], level) for index in waiting}
             reasons |= {index: reason for index, (_, reason) in answers.items()}
             chosen = selection.choose(index for index, (called, _) in answers.items() if called)

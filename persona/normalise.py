@@ -3,12 +3,15 @@
 Each is a small function that can be read, tested and switched off by itself.
 """
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from persona.conversation import Message
 from persona.template import ChatTemplate
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 BEGIN = "(begins)"
 """The user turn before a greeting, where the template wants one."""
@@ -126,7 +129,8 @@ def _fold_system(messages: Sequence[Message]) -> list[Message]:
 
 
 def _tidy(text: str) -> str:
-    return unicodedata.normalize("NFC", text).strip()
+    # Half of a character, as broken clients send it, has no UTF-8 and no token.
+    return unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text)).strip()
 
 
 def _defused(text: str, notes: Notes) -> str:

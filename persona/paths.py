@@ -50,12 +50,14 @@ def find_character(name: str, working_folder: Path | None = None) -> Place:
     here = working_folder or Path.cwd()
     if _PLAIN_NAME.fullmatch(name):
         slug = slugify(name)
-        for card in (here / "characters" / name, SHIPPED_CHARACTERS / name, here / "runs" / slug / "card.json"):
+        folders = [place / part for part in (name, slug) for place in (here / "characters", SHIPPED_CHARACTERS)]
+        for card in (*folders, here / "runs" / slug / "card.json"):
             if card.exists():
                 return Place(slug, card, here / "runs" / slug)
     path = here / _expanded(name)
     if not name.strip() or not path.exists():
         raise PersonaError(f"There is no character {name!r}.", where=str(here), fix=_known_names(here))
+    path = path.parent if path.name == "card.json" else path
     if (path / "card.json").is_file() and not (path / "card.toml").is_file():
         slug = slugify(path.parent.name if path.name == "adapter" else path.name)
         return Place(slug, path / "card.json", here / "runs" / slug)

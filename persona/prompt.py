@@ -51,6 +51,13 @@ class PromptReport:
     truncated_turns: int = 0
     warnings: tuple[str, ...] = ()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Everything that a person should know, a sentence each; empty where the prompt is whole."""
+        left_out = tuple(f"left out: {what}" for what in self.dropped)
+        cut = (f"the oldest {self.truncated_turns} turns no longer fit",) if self.truncated_turns else ()
+        return (*self.warnings, *left_out, *cut)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -78,6 +85,7 @@ def compose(
     """
     notes = Notes(template)
     opening, history = _split_opening(normalise.texts(messages, notes))
+    memory = Memory(normalise.text(memory.user_name, notes), tuple(normalise.text(n, notes) for n in memory.notes))
     speakers = list(dict.fromkeys(m.name for m in history if m.role == "user" and m.name))
     user = speakers[0] if len(speakers) == 1 else memory.user_name or (speakers[0] if speakers else DEFAULT_USER_NAME)
     system = SystemMessage()
@@ -95,14 +103,12 @@ def compose(
                 seed=seed,
                 greeting=_greeting(card, history, expand),
             )
-    head = normalise.texts([Message("system", system.text)] if system.text else [], notes) + opening
+    head = ([Message("system", system.text)] if system.text else []) + opening
     fold = _fold(history, head, system, scan, notes)
     normal = normalise.turns([*head, *fold.messages()], notes, speakers)
     ids = tuple(template.ids(normal))
     if len(ids) >= template.context:
-        raise PersonaError(
-            f"The prompt has {len(ids)} tokens; the context is {template.context}.", fix="raise --context"
-        )
+        raise _no_room(f"The prompt has {len(ids)} tokens; the context is {template.context}.")
     report = PromptReport(_verdicts(system.lore, fold), system.dropped, fold.truncated, tuple(notes.warnings))
     return Prompt(ids, tuple(normal), adapter, template.stop_ids), report
 
@@ -113,23 +119,28 @@ def encode(
     template: ChatTemplate,
     *,
     on_skip: Callable[[str], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> list[Example]:
     """Token ids and labels of a finished conversation, every reply trained once.
 
     Replies share a sequence as long as each next prompt extends the ids so far, token for token; where it does not
     (a template that re-renders its history, a cut history, a merge across the border), a new sequence begins. A reply
     that does not fit the context is never cut: `on_skip` is told why it is left out, or `PersonaError` is raised.
+    `on_note` is told what a prompt's report says was cut, dropped or altered.
     """
     sequences: list[tuple[list[int], list[int]]] = []
     for start, reply in _reply_runs(conversation.messages):
-        prompt, _ = compose(
+        prompt, report = compose(
             conversation.messages[:start], card, template, lore=conversation.lore, seed=conversation.seed
         )
+        if on_note:
+            for note in report.notes:
+                on_note(note)
         target = reply_ids(reply, template)
         if len(prompt.ids) + len(target) > template.context:
             reason = f"a reply of {len(target)} tokens does not fit behind a prompt of {len(prompt.ids)}"
             if on_skip is None:
-                raise PersonaError(f"In row {conversation.id!r} {reason}.", fix=f"raise --context ({template.context})")
+                raise PersonaError(f"In row {conversation.id!r} {reason}.", fix="train with a longer --context")
             on_skip(reason)
             continue
         so_far = sequences[-1][0] if sequences else None
@@ -198,15 +209,15 @@ def _fold(
     room = template.context - template.reply_tokens
     budget = room - sum(_cost(m, template) for m in head) - 2 * template.turn_overhead
     if budget < template.context // 8:
-        raise PersonaError(
-            "The system message leaves no room for the conversation.", fix="shorten it, or raise --context"
-        )
+        raise _no_room(f"The system message leaves {max(budget, 0)} of {template.context} tokens for the conversation.")
     fold = _History(budget, template, notes)
     constant = frozenset(d.index for d in system.lore if d.included)
     for turn, message in enumerate(history):
         called: list[LoreDecision] = []
         if message.role == "user":
-            lore_room = max(int(LORE_SHARE * room) - system.lore_tokens - fold.lore_tokens, 0)
+            lore_room = int(LORE_SHARE * room) - system.lore_tokens - fold.lore_tokens
+            # What the person says comes first: lore takes no more than what that leaves.
+            lore_room = max(min(lore_room, fold.longest - _cost(message, template)), 0)
             standing = constant | fold.standing
             fold.latest = scan(history[: turn + 1], standing=standing, turn=turn, token_budget=lore_room)
             called = [d for d in fold.latest if d.included]
@@ -240,9 +251,14 @@ class _History:
     def lore_tokens(self) -> int:
         return sum(d.tokens for turn in self.turns for d in turn.lore)
 
+    @property
+    def longest(self) -> int:
+        """Tokens that one message may have."""
+        return int(HISTORY_KEPT * self.budget) - 2 * self.template.turn_overhead
+
     def add(self, message: Message, lore: Sequence[LoreDecision]) -> None:
-        lore_tokens = sum(d.tokens + self.template.turn_overhead for d in lore)
-        longest = int(HISTORY_KEPT * self.budget) - lore_tokens - 2 * self.template.turn_overhead
+        lore_tokens = sum(d.tokens for d in lore) + self.template.turn_overhead * bool(lore)
+        longest = self.longest
         if _cost(message, self.template) > longest:
             self.notes.warn(f"a message was cut to its first {longest} tokens")
             message = Message(message.role, self.template.cut(message.content, longest), message.name)
@@ -274,6 +290,10 @@ def _verdicts(constants: Sequence[LoreDecision], fold: _History) -> tuple[LoreDe
     verdicts = {d.index: d for d in [*fold.latest, *constants]}
     verdicts |= {d.index: d for turn in fold.turns for d in turn.lore}
     return tuple(verdicts[index] for index in sorted(verdicts))
+
+
+def _no_room(what: str) -> PersonaError:
+    return PersonaError(what, fix="shorten the card or the message, or take a base with a longer context")
 
 
 def _cost(message: Message, template: ChatTemplate) -> int:

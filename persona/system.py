@@ -1,7 +1,7 @@
 """The system message: who the character is, what always holds, and what it remembers, within its budget."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from persona.card import CharacterCard
@@ -13,7 +13,10 @@ DEFAULT_INSTRUCTIONS = "You are {{char}}."
 CARD_SHARE, LORE_SHARE = 0.5, 0.25
 """Shares of the context without the reply; the history has the rest."""
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
+MEMORY_SHARE = 0.25
+"""Of the card's share, at most, for what it remembers about the person."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|(?<=[。！？])|\n+")
 _START = re.compile(r"<START>", re.IGNORECASE)
 
 
@@ -41,7 +44,10 @@ def write_system(
     seed: int,
     warn: Callable[[str], None],
 ) -> SystemMessage:
-    """Compose the system message. Over its share of the context, example messages go first, then the card is cut."""
+    """Compose the system message. Over its share of the context, example messages go first, then the card is cut.
+
+    `expand` fills macros and cleans what comes out; the notes of `memory` are clean already.
+    """
     room = template.context - template.reply_tokens
     decisions: tuple[LoreDecision, ...] = ()
     if card.character_book and lore:
@@ -52,11 +58,23 @@ def write_system(
     before = [d.text for d in standing if d.position == "before_char"]
     after = [d.text for d in standing if d.position != "before_char"]
     share = int(CARD_SHARE * room)
-    about, dropped = _card_within(card, template, expand, share, warn)
+    remembered, forgotten = _notes_within(memory.notes, int(MEMORY_SHARE * share), template)
+    notes = f"About {expand('{{user}}')}: {' '.join(remembered)}" if remembered else ""
+    about, dropped = _card_within(card, template, expand, share - template.count_tokens(notes), warn)
     instructions, *rest = about
-    notes = [f"About {expand('{{user}}')}: {' '.join(memory.notes)}"] if memory.notes else []
-    parts = [instructions, *before, *rest, *after, *(template.cut(n, share // 4) for n in notes)]
-    return SystemMessage("\n".join(part for part in parts if part), decisions, tuple(dropped))
+    parts = [instructions, *before, *rest, *after, notes]
+    return SystemMessage("\n".join(part for part in parts if part), decisions, (*forgotten, *dropped))
+
+
+def _notes_within(notes: Sequence[str], room: int, template: ChatTemplate) -> tuple[list[str], list[str]]:
+    """The newest notes that fit, in their order, and what is said of the others."""
+    kept: list[str] = []
+    for note in reversed(notes):
+        room -= template.count_tokens(note) + 1
+        if room < 0:
+            break
+        kept.insert(0, note)
+    return kept, [f"note {place} of {len(notes)}" for place in range(1, len(notes) - len(kept) + 1)]
 
 
 def _card_within(
@@ -79,7 +97,7 @@ def _card_within(
     dropped: list[str] = []
     used = sum(template.count_tokens(text) for text in texts)
     if used > share:
-        warn(f"the card has {used} tokens and its share of the context is {share}: it was cut at a sentence")
+        warn(f"the card has {used} tokens and its share of the context is {share}: it was cut")
         texts = _cut_longest(texts, used - share, template)
         used = sum(template.count_tokens(text) for text in texts)
     kept: list[str] = []
@@ -91,20 +109,25 @@ def _card_within(
             continue
         used += tokens
         kept.append(example)
-    heading = [f"{card.spoken_name} talks like this:"] if kept else []
+    heading = [expand("{{char}} talks like this:")] if kept else []
     return [*texts, *heading, *kept], dropped
 
 
 def _cut_longest(texts: list[str], excess: int, template: ChatTemplate) -> list[str]:
-    """Shorten the longest text, then the next, until `excess` tokens are gone, each at the end of a sentence."""
+    """Shorten the longest text, then the next, until `excess` tokens are gone.
+
+    Each is cut at the end of a sentence; where there is none in its second half (lists, other scripts), at a word.
+    """
     shortened = list(texts)
     for place in sorted(range(len(texts)), key=lambda i: -template.count_tokens(texts[i])):
         if excess <= 0:
             break
         tokens = template.count_tokens(texts[place])
         kept = template.cut(texts[place], max(tokens - excess, 0))
-        ends = [m.start() for m in _SENTENCE_END.finditer(kept)]
-        shortened[place] = kept[: ends[-1]].rstrip() if ends else ""
+        ends = [m.start() for m in _SENTENCE_END.finditer(kept) if m.start() > len(kept) // 2]
+        word = kept.rfind(" ", len(kept) // 2)
+        end = ends[-1] if ends else word if word > 0 else len(kept)
+        shortened[place] = kept[:end].rstrip()
         excess -= tokens - template.count_tokens(shortened[place])
     return shortened
 

@@ -6,7 +6,7 @@ Only `persona.prompt` turns conversations into ids with it; everybody else count
 import datetime
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -125,32 +125,27 @@ class ChatTemplate:
 
         A space goes behind the first character of each; the second value lists what was broken.
         """
-        found: list[str] = []
-        for mark in self._marks_in(text):
-            found.append(mark)
-            text = text.replace(mark, mark[0] + " " + mark[1:]) if len(mark) > 1 else text.replace(mark, "")
-        return (text, found) if not found else (self.defuse(text)[0], found)
+        found: dict[str, None] = {}
+        while marks := [mark for mark in self._mark_texts if mark in text] or self._normalised_marks(text):
+            for mark in marks:
+                # One that a space does not break (a tokenizer may drop spaces) is taken out.
+                broken = f"{mark[0]} {mark[1:]}" if len(mark) > 1 and mark not in found else ""
+                text = text.replace(mark, broken)
+            found |= dict.fromkeys(marks)
+        return text, list(found)
 
-    def _marks_in(self, text: str) -> Iterator[str]:
-        if not any(mark in text for mark in self._mark_texts):
-            ids = set(self.special_tokens.values())
-            encoding = self.tokenizer.encode(text, add_special_tokens=False) if self._has_normaliser else None
-            # A normaliser can turn other characters (full-width brackets, say) into a special token's.
-            pairs = zip(encoding.ids, encoding.offsets, strict=True) if encoding else ()
-            yield from dict.fromkeys(text[a:b].strip() for i, (a, b) in pairs if i in ids and text[a:b].strip())
-            return
-        for mark in self._mark_texts:
-            if mark in text:
-                yield mark
-                return
+    def _normalised_marks(self, text: str) -> list[str]:
+        """What a normaliser turns into a special token, such as one written in full-width characters."""
+        if self.tokenizer.normalizer is None:
+            return []
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        marks = set(self.special_tokens.values())
+        spans = (text[a:b].strip() for i, (a, b) in zip(encoding.ids, encoding.offsets, strict=True) if i in marks)
+        return list(dict.fromkeys(span for span in spans if span))
 
     @cached_property
     def _mark_texts(self) -> tuple[str, ...]:
         return tuple(self.special_tokens)
-
-    @cached_property
-    def _has_normaliser(self) -> bool:
-        return self.tokenizer.normalizer is not None
 
     # What the template allows, found out by asking it --------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import discord
 import pytest
 
 from bot import app
+from bot.lock import only_one
 from bot.settings import BotSettings
 from persona.errors import PersonaError
 
@@ -83,3 +84,11 @@ async def test_a_signal_ends_it_in_order(tmp_path, monkeypatch, capsys, number):
         os.kill(os.getpid(), number)
         await asyncio.wait_for(running, 5)
     assert log == ["connected", "closed"] and "Stopping." in capsys.readouterr().out
+
+
+async def test_a_second_bot_for_the_same_run_is_refused_before_anything_is_asked(tmp_path):
+    async with http_server({"/v1/models": ("200 OK", MODELS)}) as (endpoint, asked):
+        second = settings(tmp_path, endpoint)
+        with only_one(second.lock), pytest.raises(PersonaError, match="running from this folder already"):
+            await app.run(second)
+    assert asked == [] and not second.database.exists()

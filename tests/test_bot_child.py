@@ -47,17 +47,17 @@ async def until(condition, seconds=10):
 
 async def test_it_is_started_with_a_token_and_ends_with_its_input(tmp_path, monkeypatch):
     monkeypatch.setenv("DISCORD_TOKEN", "secret")
-    async with Child(stand_in(tmp_path)) as child:
+    async with Child(stand_in(tmp_path), "t0ken") as child:
         assert child.url() == "http://127.0.0.1:4711"
         await until(lambda: read_log(tmp_path))
     ((_, token, knows_discord), end) = read_log(tmp_path)
-    assert token == child.token and len(token) > 30 and not knows_discord and end == "ended"
+    assert token == "t0ken" and not knows_discord and end == "ended"
     with pytest.raises(EndpointError):
         child.url()
 
 
 async def test_a_server_that_dies_is_started_again_with_the_same_token(tmp_path, caplog):
-    async with Child(stand_in(tmp_path), first_pause_seconds=0.3) as child:
+    async with Child(stand_in(tmp_path), "t0ken", first_pause_seconds=0.3) as child:
         await until(lambda: read_log(tmp_path))
         os.kill(read_log(tmp_path)[0][0], signal.SIGKILL)
         await until(lambda: child._port is None)
@@ -67,14 +67,14 @@ async def test_a_server_that_dies_is_started_again_with_the_same_token(tmp_path,
         await until(lambda: len(read_log(tmp_path)) == 2)
         await until(lambda: child._port is not None)
     first, second, _ = read_log(tmp_path)
-    assert first[0] != second[0] and first[1] == second[1] == child.token
+    assert first[0] != second[0] and first[1] == second[1] == "t0ken"
     assert "The model server ended (exit status -9)" in caplog.text
 
 
 async def test_a_server_that_does_not_start_is_one_clear_error(tmp_path, capfd):
     command = [sys.executable, "-c", "import sys; sys.exit('no such character: x')"]
     with pytest.raises(PersonaError, match=r"did not start \(exit status 1\)") as error:
-        async with Child(command):
+        async with Child(command, "t0ken"):
             pass
     assert "no such character: x" in str(error.value) and len(str(error.value).splitlines()) <= 4
     assert "no such character: x" in capfd.readouterr().err
@@ -83,9 +83,9 @@ async def test_a_server_that_does_not_start_is_one_clear_error(tmp_path, capfd):
 async def test_a_server_that_never_gets_ready_is_ended(tmp_path):
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     with pytest.raises(PersonaError, match="not ready after 0 seconds"):
-        async with Child(command, start_seconds=0.3) as child:
+        async with Child(command, "t0ken", start_seconds=0.3) as child:
             pass
-    child = Child(command, start_seconds=0.3)
+    child = Child(command, "t0ken", start_seconds=0.3)
     with pytest.raises(PersonaError):
         await child.__aenter__()
     assert child._process.returncode is not None
@@ -97,7 +97,7 @@ def test_it_dies_with_a_killed_bot(tmp_path):
 import asyncio
 from bot.child import Child
 async def main():
-    async with Child({stand_in(tmp_path)!r}):
+    async with Child({stand_in(tmp_path)!r}, "t0ken"):
         print("up", flush=True)
         await asyncio.sleep(60)
 asyncio.run(main())

@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import aiohttp
 import discord
 import pytest
 from simcord.backend.models import AllowedMentions
@@ -55,6 +56,8 @@ class World:
         self.channel = self.guild.create_text_channel("cliff")
         self.tom_user = env.create_user("tom", global_name="Tom")
         self.tom = self.guild.add_member(self.tom_user)
+        keeper = self.guild.create_role("keeper", permissions=discord.Permissions(manage_channels=True))
+        self.keeper = self.guild.add_member(env.create_user("keeper"), roles=[keeper])
         self.me = f"<@{env.bot.user.id}>"
 
     async def reply_without_mention(self, message, text):
@@ -311,6 +314,55 @@ async def test_discords_refusals_do_not_end_the_bot(world, status):
     assert world.said()[-1].content == "The lamp is lit."
 
 
+class Failing:
+    """A call to Discord's API that fails the first `times` times, as aiohttp does when a kept connection was closed."""
+
+    def __init__(self, call, error, times):
+        self.call, self.error, self.times = call, error, times
+
+    def __call__(self, *args, **kwargs):
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+        return self.call(*args, **kwargs)
+
+
+DROPPED = [aiohttp.ServerDisconnectedError(), aiohttp.ClientPayloadError("incomplete")]
+
+
+@pytest.mark.parametrize("call", ["send_message", "edit_message", "send_typing"])
+@pytest.mark.parametrize("error", DROPPED, ids=["disconnected", "payload"])
+async def test_a_dropped_connection_costs_nothing_of_an_answer(world, monkeypatch, call, error):
+    failing = Failing(getattr(world.env.bot.http, call), error, 1)
+    monkeypatch.setattr(world.env.bot.http, call, failing)
+    gate = asyncio.Event()
+    world.voice.replies = [["The ", gate, "lamp is lit."]]
+    await world.tom.send(world.channel, f"{world.me} hello")
+    await world.env.advance_time(10)  # typing is shown anew every eight seconds
+    gate.set()
+    await world.env.settle()
+    assert [m.content for m in world.said()] == ["The lamp is lit."] and failing.times < 0
+
+
+@pytest.mark.parametrize("error", DROPPED, ids=["disconnected", "payload"])
+async def test_a_dropped_connection_leaves_a_gap_in_the_history(world, tmp_path, monkeypatch, error):
+    await world.tom.send(world.channel, f"{world.me} hello")
+    await world.env.restart_bot(PersonaClient(make_room(tmp_path, world.voice)))
+    for call in ("logs_from", "get_message"):
+        monkeypatch.setattr(world.env.bot.http, call, Failing(None, error, 9))
+    await world.tom.send(world.channel, "go on", reply_to=world.said()[0])
+    await world.tom_user.send_dm("hello")
+    for channel in (world.channel, world.tom_user.dm_channel):
+        assert world.said(channel)[-1].content == "The lamp is lit.\n" + notices.small(notices.GAP)
+
+
+async def test_a_channel_that_discord_py_does_not_know_is_answered(world):
+    """discord.py says of such a channel that the bot has no permission at all."""
+    del world.env.bot.get_guild(world.guild.id)._channels[world.channel.id]
+    await world.tom.send(world.channel, f"{world.me} hello")
+    assert [m.content for m in world.said()] == ["The lamp is lit."]
+
+
 async def test_missing_permissions_are_named(world, caplog):
     for lacking, words in [("send_messages", "Send Messages"), ("read_message_history", "Read Message History")]:
         channel = world.guild.create_text_channel(
@@ -325,7 +377,7 @@ async def test_missing_permissions_are_named(world, caplog):
 
 
 async def test_settings_are_kept_and_sent(world, tmp_path):
-    result = await world.tom.slash(world.channel, "settings", temperature=0.4, top_k=7, seed=2**53 - 1)
+    result = await world.keeper.slash(world.channel, "settings", temperature=0.4, top_k=7, seed=2**53 - 1)
     (deferral,) = [r.json for r in world.env.http_requests if r.path.endswith("/callback")]
     assert deferral["type"] == 5 and result.ephemeral
     assert "`temperature` 0.4 (set in this channel)" in result.response.content
@@ -334,12 +386,32 @@ async def test_settings_are_kept_and_sent(world, tmp_path):
     assert world.voice.last.settings == {"temperature": 0.4, "top_k": 7, "seed": 2**53 - 1}
     shown = (await world.tom.slash(world.channel, "settings")).response.content
     assert "`top_k` 7 (set in this channel)" in shown and "`top_p` 0.95 (default)" in shown
-    await world.tom.slash(world.channel, "settings", clear=True, min_p=0.1)
+    await world.keeper.slash(world.channel, "settings", clear=True, min_p=0.1)
     await world.tom.send(world.channel, f"{world.me} hello")
     assert world.voice.last.settings == {"min_p": 0.1}
     other = world.guild.create_text_channel("other")
     await world.tom.send(other, f"{world.me} hello")
     assert world.voice.last.settings == {}
+
+
+@pytest.mark.parametrize("change", [{"temperature": 0.0}, {"clear": True}])
+async def test_who_may_not_manage_a_channel_sees_its_settings_only(world, change):
+    await world.keeper.slash(world.channel, "settings", temperature=0.4)
+    result = await world.tom.slash(world.channel, "settings", **change)
+    assert result.ephemeral and "Manage Channels" in result.response.content
+    assert len(result.response.content.splitlines()) == 1
+    assert world.room.store.channel(world.channel.id).settings == {"temperature": 0.4}
+    shown = (await world.tom.slash(world.channel, "settings")).response.content
+    assert "`temperature` 0.4 (set in this channel)" in shown
+    await world.tom_user.slash("settings", temperature=0.2)
+    assert world.room.store.channel(world.tom_user.dm_channel.id).settings == {"temperature": 0.2}
+
+
+async def test_the_defaults_shown_are_the_characters_own(world):
+    world.room.character = Character("ada", "Ada", settings={"temperature": 0.6, "max_new_tokens": 90})
+    shown = (await world.tom.slash(world.channel, "settings")).response.content
+    assert "`temperature` 0.6 (default)" in shown and "`max_new_tokens` 90 (default)" in shown
+    assert "`top_p` 0.95 (default)" in shown, "what the server does not say is as in the program"
 
 
 async def test_commands_are_registered_once(world, tmp_path):
@@ -400,6 +472,7 @@ async def test_stopping_lets_answers_end_or_cuts_them_short(world):
     assert [m.content for m in world.said()] == ["Well,\n" + notices.small(f"({notices.RESTARTING})")]
     await world.tom.send(world.channel, f"{world.me} hello")
     assert len(world.voice.requests) == 1
+    assert [m.content for m in world.said()][1:] == [notices.small(notices.RESTARTING)]
 
 
 async def test_an_edited_question_is_known_by_its_new_text(world):

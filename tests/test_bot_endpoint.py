@@ -144,8 +144,31 @@ async def test_describe():
     assert "ada, juno" in str(error.value)
 
 
+async def test_the_characters_own_settings_are_read():
+    told = {
+        "temperature": 0.6,
+        "top_k": 40,
+        "seed": None,
+        "stop_strings": ["x"],
+        "top_p": "0.9",
+        "min_p": True,
+        "new": 1,
+    }
+    rows = [{"id": "ada", "persona": {"name": "Ada", "settings": told}}]
+    ada = await endpoint(httpx2.Response(200, json={"data": rows})).describe("ada")
+    assert ada.settings == {"temperature": 0.6, "top_k": 40}
+
+
 @pytest.mark.parametrize(
-    "body", [{"text": "<html>hello"}, {"json": {}}, {"json": {"data": [{}]}}, {"json": []}, {"json": {"data": 3}}]
+    "body",
+    [
+        {"text": "<html>hello"},
+        {"json": {}},
+        {"json": {"data": [{}]}},
+        {"json": []},
+        {"json": {"data": 3}},
+        {"json": {"data": [{"id": "ada", "persona": "Ada"}]}},
+    ],
 )
 async def test_something_else_answers(body):
     with pytest.raises(EndpointError, match="not a persona server"):
@@ -168,7 +191,7 @@ async def test_a_silent_server_is_a_timeout_and_leaving_closes_the_connection():
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        real = Endpoint(lambda: f"http://127.0.0.1:{port}", None, local=True, piece_seconds=0.2)
+        real = Endpoint(lambda: f"http://127.0.0.1:{port}", "", local=True, piece_seconds=0.2)
         with pytest.raises(EndpointError) as error:
             await collect(real)
         assert error.value.kind == "timeout"

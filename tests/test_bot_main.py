@@ -54,3 +54,22 @@ def test_check_names_what_is_missing(bot):
     assert result.returncode == 2
     assert "ok    packages: discord.py" in result.stdout and "FAIL  There is no Discord token." in result.stdout
     assert bot("--check", DISCORD_TOKEN="t").returncode == 0
+
+
+@pytest.mark.parametrize("endpoint", [(), ("--endpoint", "http://127.0.0.1:9")])
+def test_the_log_shows_no_token(tmp_path, endpoint):
+    code = """
+import logging, sys, bot.app, bot.__main__ as command
+async def run(settings):
+    logging.error("tokens: %s %s", settings.token, settings.server_token)
+bot.app.run = run
+command.main(sys.argv[1:])
+"""
+    environment = os.environ | {
+        "PYTHONPATH": str(CHECKOUT),
+        "DISCORD_TOKEN": "dis.cord",
+        "PERSONA_SERVER_TOKEN": "serv-er",
+    }
+    command = [sys.executable, "-c", code, "ada", *endpoint]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, env=environment)
+    assert result.stderr.endswith("tokens: [secret] [secret]\n"), result.stderr

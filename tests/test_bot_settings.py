@@ -31,9 +31,27 @@ def test_resolve(mira):
 def test_with_an_endpoint_the_character_may_be_elsewhere(tmp_path):
     environment = {"DISCORD_TOKEN": TOKEN, "PERSONA_SERVER_TOKEN": "s"}
     settings = resolve("juno", endpoint="http://box:8000/v1/", environment=environment, working_folder=tmp_path)
-    assert (settings.slug, settings.endpoint, settings.endpoint_token) == ("juno", "http://box:8000", "s")
+    assert (settings.slug, settings.endpoint, settings.server_token) == ("juno", "http://box:8000", "s")
     with pytest.raises(PersonaError, match="juno"):
         resolve("juno", environment=environment, working_folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mira", "./characters/mira", "characters/mira/"])
+def test_a_path_means_the_same_character_on_a_server(mira, name):
+    settings = resolve(name, endpoint="http://box:8000", environment={"DISCORD_TOKEN": TOKEN}, working_folder=mira)
+    assert settings.slug == "mira" and settings.database == mira / "runs" / "mira" / "bot.sqlite3"
+
+
+def test_every_token_is_a_secret(mira):
+    """The named server's token, and the one that is made for an own server."""
+    environment = {"DISCORD_TOKEN": TOKEN, "PERSONA_SERVER_TOKEN": "of-a-named-server"}
+    named = resolve("mira", endpoint="http://box:8000", environment=environment, working_folder=mira)
+    assert named.secrets == (TOKEN, "of-a-named-server")
+    own, again = (resolve("mira", environment=environment, working_folder=mira) for _ in range(2))
+    assert own.secrets == (TOKEN, own.server_token) and len(own.server_token) > 30
+    assert own.server_token not in ("of-a-named-server", again.server_token)
+    open_server = resolve("mira", endpoint="http://box", environment={"DISCORD_TOKEN": TOKEN}, working_folder=mira)
+    assert open_server.secrets == (TOKEN,), "an empty secret would be found everywhere"
 
 
 @pytest.mark.parametrize("address", ["box:8000", "ftp://box", "", "http://"])

@@ -2,9 +2,12 @@
 
 import asyncio
 import itertools
+from types import SimpleNamespace
 
+import aiohttp
 import pytest
 
+from bot.answer import Messages
 from bot.stream import Gone, LiveText, Unsent
 
 
@@ -137,3 +140,22 @@ async def test_a_cancelled_finish_posts_nothing_twice():
     gate.set()
     await text.finish("cut short")
     assert paper.texts == {0: "cut short"}
+
+
+@pytest.mark.parametrize("error", [aiohttp.ServerDisconnectedError(), aiohttp.ClientPayloadError("incomplete")])
+async def test_a_connection_dropped_under_discord_py_is_made_up_for(error):
+    """The outlet over Discord: aiohttp's errors are no `OSError`, and discord.py lets them through."""
+    failures, written = [None, error, error], []
+
+    async def call(text=None, *, content=None, **_):
+        if failures and (problem := failures.pop(0)):
+            raise problem
+        written.append(text or content)
+        return SimpleNamespace(edit=call, delete=call)
+
+    question = SimpleNamespace(channel=SimpleNamespace(send=call), to_reference=lambda **_: None)
+    clock = Clock()
+    text = LiveText(Messages(question), every_seconds=1.2, clock=clock, sleep=clock.sleep)
+    await say(text, clock, "abcdef", seconds_each=0.5)
+    await text.finish("all of it")
+    assert written[-1] == "all of it" and not failures

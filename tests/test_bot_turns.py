@@ -28,9 +28,9 @@ def recorder(log, name, gate=None, on_cancel=None):
 
 async def test_a_channel_is_served_in_order_and_channels_side_by_side():
     log, gate, turns = [], asyncio.Event(), Turns()
-    assert turns.submit(1, 11, recorder(log, "a", gate))
-    assert turns.submit(1, 12, recorder(log, "b"))
-    assert turns.submit(2, 21, recorder(log, "c"))
+    assert turns.submit(1, 11, recorder(log, "a", gate)) is None
+    assert turns.submit(1, 12, recorder(log, "b")) is None
+    assert turns.submit(2, 21, recorder(log, "c")) is None
     await settle()
     assert log == ["a begins", "c begins", "c ends"]
     gate.set()
@@ -41,11 +41,11 @@ async def test_a_channel_is_served_in_order_and_channels_side_by_side():
 async def test_the_line_is_bounded_and_no_task_is_left_behind():
     gate, turns = asyncio.Event(), Turns(waiting=2)
     before = asyncio.all_tasks()
-    assert [turns.submit(1, n, recorder([], n, gate)) for n in range(5)] == [True, True, True, False, False]
+    assert [turns.submit(1, n, recorder([], n, gate)) for n in range(5)] == [None, None, None, "full", "full"]
     gate.set()
     await settle()
     assert asyncio.all_tasks() == before
-    assert turns.submit(1, 9, recorder([], 9))
+    assert turns.submit(1, 9, recorder([], 9)) is None
 
 
 async def test_drop_takes_one_message_out_running_or_waiting():
@@ -79,7 +79,7 @@ async def test_drain_lets_answers_end_and_counts_the_others():
     asyncio.get_running_loop().call_later(0.01, gate.set)
     assert await turns.drain(5, "stop", asyncio.Event()) == 1
     assert log == ["a begins", "a ends"]
-    assert not turns.submit(1, 3, recorder(log, "c"))
+    assert turns.submit(1, 3, recorder(log, "c")) == "closed"
 
 
 async def test_drain_cuts_short_after_its_time_or_at_once():

@@ -95,6 +95,17 @@ def test_a_newer_version_is_read_and_said(tmp_path):
     assert any("3.7" in note for note in notes)
 
 
+def test_world_info_inside_a_card_is_read(tmp_path):
+    row = {"uid": 7, "key": ["tower"], "content": "It is slow.", "disable": True, "excludeRecursion": True}
+    for entries in ({"7": row}, [row]):
+        card = CharacterCard.load(write(tmp_path / "a.json", {**V1, "character_book": {"entries": entries}}))
+        (entry,) = card.character_book.entries
+        assert (entry.keys, entry.content, entry.enabled, entry.id) == (("tower",), "It is slow.", False, 7)
+        assert entry.flag("exclude_recursion") is True
+        card.save(tmp_path / "b.json")
+        assert CharacterCard.load(tmp_path / "b.json") == card
+
+
 def test_the_nickname_is_what_char_stands_for():
     assert CharacterCard(name="Ada Marsh", nickname="Ada").spoken_name == "Ada"
     assert CharacterCard(name="Ada Marsh").spoken_name == "Ada Marsh"
@@ -150,7 +161,9 @@ def test_a_card_without_a_name_is_called_after_its_file(tmp_path):
         ({**V1, "description": {"x": 1}}, "description is an object"),
         ({**V1, "tags": [["x"]]}, "tags.0 is a list"),
         ({**V1, "character_book": "x"}, "character_book"),
-        ({**V1, "character_book": {"entries": [{"keys": 5}]}}, "character_book.entries.0.keys"),
+        ({**V1, "character_book": {"entries": [{"keys": 5}]}}, "character_book"),
+        ({**V1, "character_book": {"entries": [{"keys": 5}]}}, "entries.0.keys"),
+        ({**V1, "character_book": {"entries": {"0": "x"}}}, "Entry 1"),
     ],
 )
 def test_what_is_no_card_is_refused_with_its_field(tmp_path, card, says):

@@ -1,12 +1,14 @@
 """Python's door: load, generate, stream, chat; and what they do with names, budgets and failures."""
 
+import dataclasses
 import threading
 
 import pytest
 
 from persona.base import Base
 from persona.card import CharacterCard
-from persona.chat import Persona, load_personas
+from persona.chat import Persona, _default_settings, load_personas
+from persona.contract import Contract
 from persona.conversation import Message
 from persona.engines.echo import EchoEngine
 from persona.errors import PersonaError
@@ -115,3 +117,45 @@ def test_settings_outside_their_range_are_refused():
             GenerationSettings(**bad)
     with pytest.raises(PersonaError, match="no generation setting"):
         GenerationSettings().updated({"warmth": 1})
+
+
+def adapter(tmp_path, slug, **changes):
+    """A run with an adapter folder that has a contract and a card, but no weights."""
+    base = Base.resolve()
+    contract = dataclasses.replace(Contract.of(base, base.template(date="2026-01-01", context=512)), **changes)
+    folder = tmp_path / "runs" / slug / "adapter"
+    folder.mkdir(parents=True)
+    (folder / "adapter_config.json").write_text("{}")
+    contract.save(folder)
+    return folder
+
+
+def test_characters_trained_on_different_days_are_served_together(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    adapter(tmp_path, "ada")
+    adapter(tmp_path, "bram", date="2026-02-02")
+    both = load_personas(["ada", "bram"], engine=EchoEngine())
+    assert [(p.template.date, p.template.context) for p in both.values()] == [("2026-01-01", 512), ("2026-02-02", 512)]
+    assert [p.adapter_name for p in both.values()] == ["ada", "bram"]
+
+
+@pytest.mark.parametrize(("change", "word"), [({"base": "other"}, "bases"), ({"quantization": "nf4"}, "bits")])
+def test_characters_that_need_different_bases_are_refused_together(tmp_path, monkeypatch, change, word):
+    monkeypatch.chdir(tmp_path)
+    adapter(tmp_path, "ada")
+    adapter(tmp_path, "bram", **change)
+    with pytest.raises(PersonaError, match=word):
+        load_personas(["ada", "bram"])
+
+
+def test_another_characters_adapter_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CharacterCard(name="Somebody else").save(adapter(tmp_path, "ada") / "card.json")
+    with pytest.raises(PersonaError, match="Somebody else"):
+        Persona.load("ada", engine=EchoEngine())
+    assert Persona.load("ada", engine=EchoEngine(), adapter=None).adapter is None
+
+
+def test_the_bases_advice_is_taken_name_by_name():
+    settings = _default_settings({"temperature": 0.6, "max_new_tokens": 32768, "top_k": None, "eos_token_id": 2})
+    assert (settings.temperature, settings.max_new_tokens) == (0.6, GenerationSettings().max_new_tokens)

@@ -4,11 +4,16 @@ import random
 import re
 from collections import Counter
 
+import pytest
+
 from data import questions as ask
 from data.answers import answer_rows
-from data.lore import lore_answers, lore_questions, lore_rows, names_of, pronouns_of
+from data.lore import entries_called, lore_questions, lore_rows
 from data.rows import RowMaker
+from data.telling import as_said, lore_answers
 from persona.card import CharacterCard
+from persona.conversation import Message
+from persona.errors import PersonaError
 from persona.lorebook import LoreEntry
 
 BOOK = {
@@ -60,15 +65,17 @@ def test_lore_is_told_in_the_first_person_and_asked_of_you():
 
 
 def test_a_third_of_the_questions_goes_without_lore_too():
-    book = {
-        "entries": [
-            {"name": f"the thing{n}", "keys": [f"thing{n}"], "content": "Mira keeps one of the things."}
-            for n in range(100)
-        ]
-    }
+    content = "Mira keeps one of the things. Mira likes some of the others."
+    book = {"entries": [{"name": f"the thing{n}", "keys": [f"thing{n}"], "content": content} for n in range(100)]}
     card = CARD.model_copy(update={"character_book": CharacterCard(name="x", character_book=book).character_book})
     counts = Counter(r.lore for r in lore_rows(card, [], RowMaker(card, 0)))
     assert counts[True] == 300 and 70 < counts[False] < 130
+
+
+def test_one_answer_is_given_to_two_questions_at_most():
+    book = {"entries": [{"name": "the pond", "keys": ["pond"], "content": "Mira keeps frogs in a pond."}]}
+    card = CARD.model_copy(update={"character_book": CharacterCard(name="x", character_book=book).character_book})
+    assert len([r for r in lore_rows(card, [], RowMaker(card, 0)) if r.lore]) == 2
 
 
 def test_an_answer_never_begins_in_the_middle():
@@ -76,21 +83,95 @@ def test_an_answer_never_begins_in_the_middle():
     assert lore_answers("Mira tends a garden. It has nine beds. Mira waters them all.", names, "she") == [
         "I tend a garden. It has nine beds.",
         "I tend a garden.",
+        "I tend a garden. It has nine beds. I water them all.",
     ]
     assert lore_answers("She hums. It is a song.", names, "she") == []
+    assert lore_answers("It is a song. Mira hums.", names, "she") == []
     assert lore_answers("[Mira: tall, quiet]", names, "she") == []
+    assert lore_answers("Mira hums so loudly that frogs leave.", names, "she") == [
+        "I hum so loudly that frogs leave."
+    ], "the first sentence of an entry has none before it to lean on"
+
+
+def test_an_answer_begins_with_the_first_sentence_or_one_that_names_the_title():
+    prose = "Mr. Crane likes forms. Bram met Mr. Crane once. Biscuit ate the dog form."
+    answers = lore_answers(prose, ("Bram",), "he", "Mr. Crane")
+    assert "I met Mr. Crane once." in answers and "I met Mr. Crane once. Biscuit ate the dog form." in answers
+    assert not any(a.startswith("Biscuit") for a in answers)
+    about_self = lore_answers("Mira is 30. Mira tends the garden.", ("Mira", "Mira Vale"), "she", "Mira")
+    assert "I tend the garden." in about_self
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("I say the crumbs are for later.", "The crumbs are for later."),
+        ("I always say it is only spare wool.", "It is only spare wool."),
+        ("I believe that pies help.", "Pies help."),
+        ("I think most people only need the tea.", "Most people only need the tea."),
+        ("I say the corks keep out the cold.", "The corks keep out the cold."),
+        ("I say to do the next small thing.", "Do the next small thing."),
+        ("I say so only when asked.", None),
+        ("I say good morning to the seals.", None),
+        ("I say it is old, and that the rest is roads.", None),
+        ("When it rains, I say the lamp comes first.", None),
+        ("I think of Col when the water is flat.", "I think of Col when the water is flat."),
+        ("I do not think the sea is cruel.", "I do not think the sea is cruel."),
+        ("I tell every visitor to mind the steps.", None),
+        ("I often ask Nell how she is.", None),
+        ("I row and tell Tom to bail.", None),
+        ("I tell the porridge so.", None),
+        ("I ask two pennies for the crossing.", "I ask two pennies for the crossing."),
+        ("I use the knee to tell the weather.", "I use the knee to tell the weather."),
+    ],
+)
+def test_what_the_character_says_is_said_and_not_reported(told, said):
+    assert as_said(told) == said
+
+
+def test_what_others_say_stays_reported():
+    assert lore_answers("Bram says ten games are his.", ("Ada",), "she", "draughts") == ["Bram says ten games are his."]
 
 
 def test_a_key_that_is_a_question_is_asked():
-    entry = LoreEntry(name="the garden", keys=("where do you work",), content="x")
-    assert lore_questions(entry, "the garden", ("Mira",), random.Random(0)) == (["Where do you work?"], True)
+    entry = LoreEntry(name="the garden", keys=("where do you work", "what (a|the) garden"), content="x")
+    asked = lore_questions(entry, "the garden", ("Mira",), random.Random(0))
+    assert "Where do you work?" in asked and not any("|" in question for question in asked)
 
 
-def test_names_and_pronouns_are_found():
-    assert names_of(CARD) == ("Mira", "Mira Vale")
-    assert pronouns_of(CARD) == "she"
-    assert pronouns_of(CharacterCard(name="X", description="He rows. His boat is green. He sings.")) == "he"
-    assert pronouns_of(CharacterCard(name="X", description="He met her.")) == ""
+@pytest.mark.parametrize(
+    ("fields", "called"),
+    [
+        ({"keys": ["pond"]}, True),
+        ({"keys": ["lake"]}, False),
+        ({"keys": ["po.d"], "use_regex": True}, True),
+        ({"keys": ["pond"], "use_regex": True, "extensions": {"selectiveLogic": 0}}, True),
+        ({"keys": ["pond"], "selective": True, "secondary_keys": ["frog"]}, False),
+        ({"keys": ["pond"], "selective": True, "secondary_keys": ["about"]}, True),
+        ({"keys": ["pond"], "content": "@@activate_only_after 3\nMira keeps frogs."}, False),
+        ({"keys": [], "constant": True}, True),
+    ],
+)
+def test_the_lorebook_itself_says_whether_a_question_calls_an_entry(fields, called):
+    entry = {"name": "the pond", "content": "Mira keeps frogs.", **fields}
+    card = CharacterCard(name="Mira", character_book={"entries": [entry]})
+    assert entries_called(card, Message("user", "What about the pond?"), 0) == (
+        frozenset({0}) if called else frozenset()
+    )
+    asked_about = [r for r in lore_rows(card, [], RowMaker(card, 0)) if "about the pond" in r.messages[0].content]
+    assert {r.lore for r in asked_about} <= {called, False}
+
+
+def test_a_question_that_chance_leaves_without_its_entry_goes_without_lore():
+    entries = [
+        {"name": f"pond{n}", "keys": [f"pond{n}"], "content": "Mira keeps frogs.", "extensions": {"probability": 50}}
+        for n in range(40)
+    ]
+    card = CharacterCard(name="Mira", character_book={"entries": entries})
+    rows = [r for r in lore_rows(card, [], RowMaker(card, 0)) if r.lore]
+    assert rows
+    for row in rows:
+        assert int(row.scene.removeprefix("pond")) in entries_called(card, row.messages[0], row.seed)
 
 
 def test_each_answer_of_the_card_is_used_and_fits_its_question():
@@ -123,3 +204,20 @@ def test_a_card_without_answers_says_little_and_nothing_false():
 def test_another_seed_asks_other_questions_and_the_same_seed_the_same():
     first, again, other = (list(lore_rows(CARD, [], RowMaker(CARD, seed))) for seed in (0, 0, 1))
     assert first == again and asked_of(first) != asked_of(other)
+
+
+def test_one_answer_may_stand_without_a_list_and_anything_else_is_named():
+    one = CARD.model_copy(update={"extensions": {"persona": {"unknown": "No idea, friend."}}})
+    assert {r.replies[0] for r in answer_rows(one, [], RowMaker(one, 0)) if r.origin == "unknown"} == {
+        "No idea, friend."
+    }
+    for own, field in (
+        ({"ai": 3}, "extensions.persona.ai"),
+        ({"introductions": ["I am Mira.", 4]}, "extensions.persona.introductions"),
+        ({"smalltalk": {"mood": {"good": "I am well."}}}, "extensions.persona.smalltalk.mood"),
+        ({"smalltalk": "Hello."}, "extensions.persona.smalltalk"),
+    ):
+        card = CARD.model_copy(update={"extensions": {"persona": own}})
+        with pytest.raises(PersonaError) as error:
+            list(answer_rows(card, [], RowMaker(card, 0)))
+        assert field in str(error.value)

@@ -1,10 +1,23 @@
 """Where dialogue comes from: scenes, greetings, examples, dialogue in prose, windows of a script."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data.rows import RowMaker, tidy
-from data.sources import CONTEXT_TURNS, WINDOW_TURNS, display_name, real_rows, script_rows, split_dialogue, windows
+from data.sources import (
+    APART_TURNS,
+    CONTEXT_TURNS,
+    WINDOW_TURNS,
+    blocks_of,
+    display_name,
+    real_rows,
+    script_rows,
+    split_dialogue,
+    windows,
+)
+from data.split import SPLITS, split
 from persona.card import CharacterCard
 from persona.formats.folder import parse_scenes
 
@@ -98,6 +111,51 @@ def test_a_long_speech_ends_a_window():
 def test_a_printed_play_is_read():
     play = "KING RICHARD III:\nAy, what's o'clock?\n\nBUCKINGHAM:\nUpon the stroke of ten.\n\nKing Richard III:\nWell, let it strike.\n"
     card = CharacterCard(name=display_name("KING RICHARD III"))
-    row = next(script_rows(parse_scenes(play, "p"), "play.txt", RowMaker(card, 0)))
+    (row,), dropped = script_rows(parse_scenes(play, "p"), "play.txt", RowMaker(card, 0))
+    assert not dropped
     assert card.name == "King Richard III"
     assert row.replies == ("Ay, what's o'clock?", "Well, let it strike.") and row.messages[1].name == "Buckingham"
+
+
+def script(text):
+    card = CharacterCard(name="Queen Margaret")
+    return script_rows(parse_scenes(text, "p"), "play.txt", RowMaker(card, 0, whole_names=True))
+
+
+def test_a_script_knows_the_character_by_the_whole_label_only():
+    rows, _ = script("QUEEN:\nMine.\n\nQUEEN MARGARET:\nHers.\n\nMARGARET:\nOurs.\n")
+    assert [r.replies for r in rows] == [("Hers.",)] and rows[0].messages[0].name == "Queen"
+
+
+def test_all_windows_of_a_scene_of_a_script_are_one_scene():
+    talk = "\n".join(f"Tom: Line {n}.\nQueen Margaret: Line {n}." for n in range(20))
+    rows, dropped = script("\n---\n".join([talk] * 4))
+    assert not dropped and {r.scene for r in rows} == {"1", "2", "3", "4"} and len(rows) > 8
+    assert len({r.id for r in rows}) == len(rows)
+
+
+def test_a_script_without_scenes_is_cut_to_blocks_that_do_not_touch():
+    rows, dropped = script("\n".join(f"Tom: Line {n}.\nQueen Margaret: Line {n}." for n in range(600)))
+    assert 10 <= len({r.scene for r in rows}) <= 20
+    assert {reason for _, reason in dropped} == {"between two blocks of a script"}
+    assert len(dropped) == len({r.scene for r in rows}) - 1
+    done = split(rows, 0)
+    lines = {name: {int(r.split()[1][:-1]) for row in done.rows[name] for r in row.replies} for name in SPLITS}
+    assert all(lines.values())
+    assert not {n + step for n in lines["train"] for step in (-2, -1, 1, 2)} & (lines["validation"] | lines["test"])
+
+
+@given(st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, APART_TURNS]), st.integers(1, WINDOW_TURNS)), max_size=80))
+def test_windows_of_different_blocks_are_apart(given_windows):
+    spans, end = [], 0
+    for gap, length in given_windows:
+        spans.append((0, end + gap, end + gap + length))
+        end += gap + length
+    blocks = blocks_of(spans)
+    assert len(blocks) == len(spans)
+    used = [block for block in blocks if block is not None]
+    assert sorted(set(used)) == list(range(len(set(used)))) and used == sorted(used)
+    for place in range(1, len(spans)):
+        if None not in blocks[place - 1 : place + 1] and blocks[place - 1] != blocks[place]:
+            assert spans[place][1] - spans[place - 1][2] >= APART_TURNS
+    assert not any(a is b is None for a, b in pairwise(blocks)), "one window is enough"

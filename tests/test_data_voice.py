@@ -38,6 +38,10 @@ CONVERTS = [
     ("Bram rows and Ada steers the boat.", "Bram rows and I steer the boat."),
     ("Bram is loud and brings his dog.", "Bram is loud and brings his dog."),
     ("The clockwork turns the lamp.", "The clockwork turns the lamp."),
+    ("On Fridays Ada bakes.", "On Fridays I bake."),
+    ("Nobody in Saltby loves Ada.", "Nobody in Saltby loves me."),
+    ("Bram rowed home and Ada lit the lamp.", "Bram rowed home and I lit the lamp."),
+    ("Ada's morning swim is cold.", "My morning swim is cold."),
 ]
 
 REFUSED = [
@@ -52,6 +56,19 @@ REFUSED = [
     "Ada sees her every day.",
     'Ada says, "I turned a handle."',
     "Ada loves maps and works.",
+    "Nobody sees Ada leave.",
+    "People find Ada odd.",
+    "People find Bram loud and Ada odd.",
+    "The village elected Ada mayor.",
+    "Old Ada sleeps.",
+    "Ada's is the only lamp.",
+    "Ada's old.",
+    "Ada's keeping bees.",
+    "Ada's in the tower.",
+    "Saltby knows Ada well.",
+    "Nell gives Bram pies and Ada lessons.",
+    "Storms leave Bram cheerful and Ada tired.",
+    "When the fog comes in Ada rings the bell.",
 ]
 
 

@@ -3,9 +3,11 @@
 import base64
 import contextlib
 import json
+import os
 import struct
 import time
 import tomllib
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,7 +23,7 @@ from persona.errors import PersonaError
 from persona.formats import folder
 from persona.formats.json import read_json
 from persona.formats.lore import read_lore, write_lore
-from persona.formats.text import decode_text
+from persona.formats.text import decode_text, printable
 from persona.formats.toml import fits, write_toml
 
 FIXTURES = Path(__file__).parents[1].parent / "shared/fixtures"
@@ -333,6 +335,20 @@ def test_lore_is_read():
     ]
 
 
+def test_empty_keys_fall_back_to_the_heading():
+    for line in ("keys:", "keys: , ,", "Keys :  "):
+        (entry,) = read_lore(f"## the shop\n{line}\nMira keeps it.\n", "lore.md")
+        assert (entry["keys"], entry["content"]) == (["the shop"], "Mira keeps it.")
+
+
+def test_an_entry_without_keys_survives_the_way_into_a_folder(tmp_path):
+    card = CharacterCard.from_fields(
+        {"name": "Mira", "character_book": {"entries": [{"keys": [], "content": "x", "constant": True, "name": "A"}]}}
+    )
+    folder.write_folder(tmp_path, card.to_fields(), {})
+    assert CharacterCard.load(tmp_path) == card
+
+
 def test_lore_written_reads_back():
     entries = read_lore(LORE, "lore.md")
     assert read_lore(write_lore(entries, "Mira"), "lore.md") == entries
@@ -370,6 +386,7 @@ Mrs. Pell: Hello.
 <START>
 <USER>: No.
 - Tom: A list.
+Jean- Luc: A name.
 > **Tom** (loud): A quotation.
 * * *
 张三：你好
@@ -379,7 +396,7 @@ Mrs. Pell: Hello.
         ("First", (("Ada", "Come in.\nMind the steps.\n\nThey are wet."), ("Tom", "(softly) Hello: it is me."))),
         ("", (("Mrs. Pell", "Hello."),)),
         ("Second", (("{{char}}", "Yes."),)),
-        ("", (("<USER>", "No."), ("Tom", "A list."), ("Tom", "(loud) A quotation."))),
+        ("", (("<USER>", "No."), ("Tom", "A list."), ("Jean- Luc", "A name."), ("Tom", "(loud) A quotation."))),
         ("", (("张三", "你好"),)),
     ]
 
@@ -419,6 +436,58 @@ def test_a_real_script_is_read():
     turns = [turn for scene in scenes for turn in scene.turns]
     assert len(turns) == 7097
     assert turns[0] == ("First Citizen", "Before we proceed any further, hear me speak.")
+
+
+# What a terminal would obey
+
+
+@given(st.text(max_size=40))
+def test_printable_text_moves_no_cursor_and_hides_nothing(text):
+    shown = printable(text)
+    assert all(c in "\t\n" or unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") for c in shown)
+    assert not BIDI.intersection(shown)
+    shown.encode("utf-8")
+    if not BIDI.intersection(text) and all(c.isprintable() or c in "\t\n" for c in text):
+        assert shown == text
+
+
+BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def test_control_characters_are_shown_by_their_codes():
+    given_ = "a\tb\n\x1b]0;x\x07\r\x7f\x9b1m\u202e\u2028\udc80 é 🌙 👩\u200d🚀"
+    assert printable(given_) == "a\tb\n\\x1b]0;x\\x07\\r\\x7f\\x9b1m\\u202e\\u2028\\udc80 é 🌙 👩\u200d🚀"
+
+
+ESCAPES = "\x1b[31m\x1b]0;evil\x07\x9b2J\u202e\r"
+STRANGERS = [
+    {"name": f"Mi{ESCAPES}ra", "description": "x", "tags": ESCAPES, "creator": 5},
+    {"name": "Mira", ESCAPES: 1, "description": {ESCAPES: 1}},
+    {"name": "Mira", "description": "x", "tags": [{ESCAPES: 1}]},
+    {"name": "Mira", "description": "x", "character_book": {"entries": [{"keys": [{ESCAPES: 1}]}]}},
+    {"name": "Mira", "description": "x", "character_book": {"entries": {ESCAPES: 5}}},
+    {
+        "name": "Mira",
+        "description": "x",
+        "character_book": {"entries": {ESCAPES: {"key": [ESCAPES], "order": ESCAPES}}},
+    },
+    {"entries": {ESCAPES: {"key": [ESCAPES], "content": ESCAPES, "order": ESCAPES}}},
+    {"spec": ESCAPES, "spec_version": ESCAPES, "data": {"name": "Mira"}},
+    {"spec": "chara_card_v3", "spec_version": f"9{ESCAPES}", "data": {"name": "Mira"}},
+]
+
+
+@pytest.mark.parametrize("card", STRANGERS)
+def test_import_prints_no_control_character_of_a_stranger(here, card, capsys):
+    (here / f"card{ESCAPES}.json").write_text(json.dumps(card), encoding="utf-8")
+    (here / "card.json").write_text(
+        json.dumps(card)[:-1] + f', "{json.dumps(ESCAPES)[1:-1]}": 1, "x": 1, "x": 2}}', encoding="utf-8"
+    )
+    main(["import", "card.json"])
+    main(["import", f"card{ESCAPES}.json", "--to", "x"])
+    said = capsys.readouterr()
+    assert printable(said.out) == said.out
+    assert printable(said.err.replace(ESCAPES, "")) == said.err.replace(ESCAPES, "")
 
 
 # The folder and the commands
@@ -542,15 +611,79 @@ def test_new_writes_a_character_that_loads_and_does_not_overwrite(here, capsys):
     assert main(["new", "mira"]) == 2
 
 
-@given(st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=60))
+def test_import_into_the_working_folder_fills_it_and_leaves_it_where_it_is(here, monkeypatch, capsys):
+    (here / "card.json").write_text(json.dumps(CARD), encoding="utf-8")
+    (here / "mira").mkdir()
+    (here / "link").symlink_to("mira")
+    before = (here / "mira").stat().st_ino
+    monkeypatch.chdir(here / "mira")
+    assert main(["import", "../card.json", "--to", "."]) == 0
+    assert sorted(os.listdir()) == ["card.toml", "lines.md"]
+    assert "persona build ." in capsys.readouterr().out
+    assert (here / "mira").stat().st_ino == before
+    assert CharacterCard.load(".").name == "Mira"
+    assert sorted(path.name for path in here.iterdir()) == ["card.json", "link", "mira"]
+    for to in (".", "..", "../link", "../mira"):
+        assert main(["import", "../card.json", "--to", to, "--force"]) == 2
+    assert sorted(os.listdir()) == ["card.toml", "lines.md"]
+    assert f"cd {here}, then the same with --to mira" in capsys.readouterr().err
+
+
+def test_import_fills_an_empty_folder_whole_or_not_at_all(here, monkeypatch, capsys):
+    (here / "card.json").write_text(json.dumps(CARD), encoding="utf-8")
+    (here / "mira").mkdir()
+    moves = os.replace
+
+    def fail_at_last(source, target):
+        if str(target) == str(here / "mira/card.toml"):
+            raise PermissionError(13, "Permission denied")
+        moves(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_last)
+    assert main(["import", "card.json", "--to", "mira"]) == 2
+    assert "Permission denied" in capsys.readouterr().err
+    assert list((here / "mira").iterdir()) == []
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    assert main(["import", "card.json", "--to", "mira"]) == 0
+
+
+def test_a_folder_that_cannot_be_written_is_named(here, capsys):
+    (here / "card.json").write_text(json.dumps(CARD), encoding="utf-8")
+    (here / "loop").symlink_to("loop")
+    for to in ("loop", "card.json/x", "x" * 300):
+        assert main(["import", "card.json", "--to", to]) == 2
+        assert to in capsys.readouterr().err
+
+
+def test_a_character_that_stands_before_a_sample_is_said(here, capsys):
+    main(["new", "Ada"])
+    assert "no longer the sample" in capsys.readouterr().out
+    (here / "card.json").write_text(json.dumps({**CARD, "data": {**CARD["data"], "name": "Ada"}}), encoding="utf-8")
+    main(["import", "card.json", "--force"])
+    assert "no longer the sample" in capsys.readouterr().out
+    main(["import", "card.json", "--to", "elsewhere/ada"])
+    main(["new", "Adam"])
+    assert "sample" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["", " ", "☃", '"""', "-_-", "\u202e", "...", "\u0301"])
+def test_a_name_without_letters_is_refused(here, name, capsys):
+    assert main(["new", "--", name]) == 2
+    said = capsys.readouterr().err
+    assert repr(name) in said and "persona new Mira" in said and len(said.splitlines()) <= 4
+    assert list(here.iterdir()) == []
+
+
+@given(st.text(st.characters(blacklist_categories=["Cs"]), max_size=60))
 @settings(deadline=None)
 def test_a_new_characters_name_is_safe_in_every_file(name):
-    shown = shown_name(name)
-    assert shown and folder.parse_scenes(f"{shown}: hello", "x")[0].turns == ((shown, "hello"),)
+    shown = shown_name(f"A{name}")
+    assert folder.parse_scenes(f"{shown}: hello", "x")[0].turns == ((shown, "hello"),)
 
 
 @pytest.mark.parametrize(
-    "name", ["../../etc", "con", "-rf", "a/b", '"""', "\u202egnp", "$NAME", "x" * 5000, "☃", "a: b\n# c"]
+    "name", ["../../etc", "con", "-rf", "a/b", '"a"', "\u202egnp", "$NAME", "x" * 5000, "Zoë", "北京", "a: b\n# c"]
 )
 def test_new_turns_a_hostile_name_into_a_folder_beside_the_others(here, name):
     assert main(["new", "--", name]) == 0

@@ -34,11 +34,14 @@ def png(*chunks):
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IEND", b"")
 
 
-def zeros(count, byte=b"0"):
-    """`count` equal bytes, compressed without ever standing in memory."""
-    stream = zlib.compressobj(1)
-    block = byte * MEGABYTE
-    return b"".join(stream.compress(block) for _ in range(count // MEGABYTE)) + stream.flush()
+def zeros(count, wbits=zlib.MAX_WBITS):
+    """`count` equal bytes, compressed. After a full flush equal blocks compress to equal bytes, so one is repeated.
+
+    The checksum at the end of a zlib stream is wrong: whoever comes that far has inflated everything.
+    """
+    stream = zlib.compressobj(1, zlib.DEFLATED, wbits)
+    first, block = (stream.compress(b"0" * MEGABYTE) + stream.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first + block * (count // MEGABYTE - 1) + stream.flush()
 
 
 def png_bomb(path):
@@ -77,45 +80,62 @@ def zip_link(path):
     zipped(path, (link, "/etc/passwd"))
 
 
-def zip_many(path, claimed=0xFFFF):
-    """10^5 empty members, whose table of contents claims `claimed`."""
-    names = [b"%d" % number for number in range(100_000)]
-    files = b"".join(
-        b"PK\3\4" + struct.pack("<5H3I2H", 20, 0, 0, 0, 33, 0, 0, 0, len(name), 0) + name for name in names
-    )
-    place, table = 0, []
-    for name in names:
-        table.append(
-            b"PK\1\2" + struct.pack("<6H3I5H2I", 20, 20, 0, 0, 0, 33, 0, 0, 0, len(name), 0, 0, 0, 0, 0, place) + name
-        )
-        place += 30 + len(name)
-    size = sum(map(len, table))
-    end = b"PK\5\6" + struct.pack("<4H2IH", 0, 0, claimed, claimed, size, len(files), 0)
-    path.write_bytes(files + b"".join(table) + end)
+def raw_zip(path, *members, claimed=None, zip64=False):
+    """An archive of (name, compressed data, size, checksum) whose tables say what they like."""
+    files, table, place = [], [], 0
+    for name, data, size, checksum in members:
+        about = struct.pack("<5H3I2H", 20, 0, 8 if data else 0, 0, 33, checksum, len(data), size, len(name), 0)
+        files.append(b"PK\3\4" + about + name + data)
+        table.append(b"PK\1\2" + struct.pack("<H", 20) + about + bytes(10) + struct.pack("<I", place) + name)
+        place += len(files[-1])
+    size, count, end = sum(map(len, table)), len(table), b""
+    if zip64:
+        end = b"PK\6\6" + struct.pack("<Q2H2I4Q", 44, 45, 45, 0, 0, count, count, size, place)
+        end += b"PK\6\7" + struct.pack("<IQI", 0, place + size, 1)
+        size, count = len(table[0]), 1
+    claimed = count if claimed is None else claimed
+    end += b"PK\5\6" + struct.pack("<4H2IH", 0, 0, claimed, claimed, size, place, 0)
+    path.write_bytes(b"".join([*files, *table, end]))
+
+
+def card_and_empty(count):
+    deflated = zlib.compress(CARD.encode(), wbits=-zlib.MAX_WBITS)
+    yield b"card.json", deflated, len(CARD), zlib.crc32(CARD.encode())
+    yield from ((b"%d" % number, b"", 0, 0) for number in range(count))
+
+
+def zip_many(path):
+    raw_zip(path, *card_and_empty(100_000), claimed=0xFFFF)
 
 
 def zip_many_hidden(path):
-    zip_many(path, claimed=1)
+    raw_zip(path, *card_and_empty(100_000), claimed=1)
 
 
-def zip_bomb(path, name="card.json"):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open(name, "w") as member:
-            for _ in range(400):
-                member.write(b" " * MEGABYTE)
-        if name != "card.json":
-            archive.writestr("card.json", CARD)
+def zip_many_in_a_small_table(path):
+    """Short names: 45,000 members in a table of the size that 5,000 may have."""
+    raw_zip(path, *card_and_empty(45_000), claimed=1)
+
+
+def zip_64(path):
+    raw_zip(path, *card_and_empty(100_001), zip64=True)
+
+
+def bomb_member(name, size=400 * MEGABYTE):
+    return name, zeros(400 * MEGABYTE, -zlib.MAX_WBITS), size, zlib.crc32(b"0" * 500)
+
+
+def zip_bomb(path):
+    raw_zip(path, bomb_member(b"card.json"))
 
 
 def zip_bomb_beside(path):
-    zip_bomb(path, "assets/icon/images/main.png")
+    raw_zip(path, *card_and_empty(1), bomb_member(b"assets/icon/images/main.png"))
 
 
 def zip_lying_bomb(path):
     """A member of 400 MB whose headers claim 500 bytes."""
-    zip_bomb(path)
-    size = struct.pack("<I", 400 * MEGABYTE)
-    path.write_bytes(path.read_bytes().replace(size, struct.pack("<I", 500)))
+    raw_zip(path, bomb_member(b"card.json", size=500))
 
 
 def zip_twice(path):
@@ -170,6 +190,8 @@ HOSTILE = {
     "zip with a symlink": zip_link,
     "zip with 10^5 entries": zip_many,
     "zip with 10^5 entries, claiming one": zip_many_hidden,
+    "zip with 45,000 entries in a small table": zip_many_in_a_small_table,
+    "zip64 with 10^5 entries, claiming one": zip_64,
     "zip with a card of 400 MB": zip_bomb,
     "zip with a picture of 400 MB": zip_bomb_beside,
     "zip with a card of 400 MB, claiming 500 bytes": zip_lying_bomb,
@@ -208,6 +230,21 @@ HOSTILE = {
     "missing": lambda path: None,
     "a link to itself": lambda path: path.symlink_to(path),
 }
+
+
+def test_the_archives_here_would_be_read_if_they_were_smaller(tmp_path):
+    raw_zip(tmp_path / "card", *card_and_empty(2))
+    assert CharacterCard.load(tmp_path / "card").name == "Mira"
+    raw_zip(tmp_path / "card", *card_and_empty(2), zip64=True)
+    with zipfile.ZipFile(tmp_path / "card") as archive:
+        assert len(archive.infolist()) == 3 and archive.read("card.json") == CARD.encode()
+
+
+def test_a_zip64_is_refused_before_its_table_is_read(tmp_path, monkeypatch):
+    zip_64(tmp_path / "card")
+    monkeypatch.delattr(zipfile, "ZipFile")
+    with pytest.raises(PersonaError, match="ZIP64"):
+        CharacterCard.load(tmp_path / "card")
 
 
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
@@ -274,9 +311,12 @@ def test_the_largest_card_that_is_read_stays_within_the_same_bounds(tmp_path):
 
 def test_a_small_import_is_fast(tmp_path):
     (tmp_path / "card").write_text(CARD, encoding="utf-8")
-    times = [measured(tmp_path, "import", "card", "--to", f"x{number}")[:2] for number in range(3)]
-    assert [status for status, _ in times] == [0, 0, 0]
-    assert min(seconds for _, seconds in times) < 0.5
+    for number in range(3):  # of three, one that nothing else on the machine disturbed
+        status, seconds, *_ = measured(tmp_path, "import", "card", "--to", f"x{number}")
+        assert status == 0
+        if seconds < 0.5:
+            return
+    pytest.fail(f"{seconds} seconds")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])

@@ -120,3 +120,11 @@ def test_a_pickled_adapter_is_refused(engine, adapter, tmp_path):
 def test_four_bits_speak_too(base, prompt):
     text, last = said(LocalEngine(base, quantization="nf4"), prompt, temperature=0, max_new_tokens=20)
     assert last.finish and len(text.split()) > 2
+
+
+def test_a_reply_that_nobody_reads_on_blocks_nothing(engine, prompt):
+    settings = GenerationSettings(temperature=0, max_new_tokens=12)
+    left = engine.stream(prompt, settings, threading.Event())
+    first = next(left)
+    whole = said(engine, prompt, temperature=0, max_new_tokens=12)[0]
+    assert first.text + "".join(piece.text for piece in left) == whole

@@ -111,5 +111,50 @@ def test_a_slow_pattern_is_cut_short():
     assert all("timed out" in d.reason for d in decisions)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?:(?:(?:x?){100}){100}){300}",
+        "(?:(?:(?:x?){100,}){100,}){300,}",
+        "(?:(?:(?:ab){100}?){100}+){300}",
+        "(?:ab|cd){1000000}",
+        "x{1000000}",
+        "(?:ab){2000}",
+        "(?:" * 100 + "xy" + ")+" * 100,
+        "(?:" * 100 + "xy" + "){2}" * 100,
+        "[](]" + "(?:(?:[^])]{100}){100}){300}",
+        r"(?#[)\[(?:(?:(?#\))ab){1000}){1000}",
+        "a{e<=1}(?:(?:ab){e<=1}){1000000}",
+    ],
+)
+def test_a_pattern_that_would_fill_the_memory_is_never_compiled(pattern):
+    book = Lorebook(entries=(entry([pattern], use_regex=True), entry("lamp")))
+    began = time.perf_counter()
+    refused, lamp = scan(book, "a lamp")
+    assert time.perf_counter() - began < 0.2
+    assert refused.reason.endswith("with its repeats written out it has more than 5,000 parts")
+    assert lamp.included
+
+
+def test_comments_that_hide_a_patterns_size_are_refused():
+    book = Lorebook(entries=(entry("/(?ix) # [\n (?:(?:(?:x?){100}){100}){300} # ]/"),))
+    assert "it sets the flag x" in reason(book, "x")[1]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?:ab){1000}", r"\w{1,200}", ".{0,2000}", r"\(?x", "[ab]{1000}", "[{900}{900}]", "(a+)+b", "a{1000"]
+)
+def test_honest_repeats_are_compiled(pattern):
+    assert reason(Lorebook(entries=(entry(f"/^{pattern}$/"),)), "nothing") == (False, "no key matched")
+
+
+def test_all_patterns_of_a_scan_share_one_limit():
+    book = Lorebook(entries=tuple(entry(f"/(?:ab){{1000}}{n}/") for n in range(100)))
+    for _ in range(2):
+        whys = [decision.reason for decision in scan(book, "ab")]
+        refused = ["the patterns before it are all that one search can take" in why for why in whys]
+        assert refused == sorted(refused) and refused.index(True) == 49
+
+
 def test_a_pattern_of_a_thousand_characters_is_refused():
     assert "it has 1,001 characters" in reason(Lorebook(entries=(entry("/" + "a" * 1001 + "/"),)), "a")[1]

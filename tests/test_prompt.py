@@ -314,7 +314,7 @@ def test_a_card_over_its_share_loses_examples_then_is_cut_at_a_sentence_with_a_w
     long = CARD.model_copy(update={"description": "Mira counts every goose. " * 200})
     found, report = compose([Message("user", "Hi.")], long, nano())
     assert found.messages[0].content.count("Mira talks like this") == 0
-    assert report.dropped and "cut at a sentence" in report.warnings[0]
+    assert report.dropped and "was cut" in report.warnings[0]
     assert found.messages[0].content.split("\nPersonality")[0].endswith("Mira counts every goose.")
     assert len(found.ids) <= nano().context - nano().reply_tokens
 
@@ -341,3 +341,73 @@ def test_lore_over_its_budget_is_left_out_and_explained():
     assert fates["e8"].included and not fates["e0"].included and "budget" in fates["e0"].reason
     assert sum(d.tokens for d in report.lore if d.included) <= 0.25 * (nano().context - nano().reply_tokens)
     assert "Fact 8." in found.messages[0].content + found.messages[-1].content
+
+
+@pytest.mark.parametrize(
+    "text", ["kind + brave + tall + " * 300, "\u5979\u662f\u4e00\u4e2a\u5584\u826f\u7684\u4eba\u3002" * 120, "x" * 9000]
+)
+def test_a_card_without_sentences_is_cut_and_not_lost(text):
+    found, _ = compose([Message("user", "Hi.")], CARD.model_copy(update={"description": text}), nano())
+    kept = found.messages[0].content.split("\nPersonality")[0]
+    assert nano().count_tokens(kept) > 200 and kept.removeprefix("You are Mira.\n") in text
+
+
+def test_what_a_person_says_comes_before_the_lore_it_calls():
+    entry = {"keys": ["lamp"], "name": "lamp", "content": "The lamp is made of brass and oil. " * 24}
+    card = CharacterCard.model_validate(
+        {"name": "Mira", "description": "Mira counts. " * 300, "character_book": {"entries": [entry]}}
+    )
+    said = "Tell me about the lamp and " + "the sea and the hill and " * 12 + "the end."
+    notes = Memory("Tom", tuple(f"Tom once said that he likes the number {n}." for n in range(60)))
+    found, report = compose([Message("user", said)], card, nano(), memory=notes)
+    assert found.messages[-1].content.endswith(said)
+    assert not any("message was cut" in warning for warning in report.warnings)
+
+
+def test_notes_that_do_not_fit_are_named_and_never_cut_in_the_middle():
+    notes = tuple(f"Tom likes the number {n}." for n in range(100))
+    found, report = compose([Message("user", "Hi.")], CARD, nano(), memory=Memory("Tom", notes))
+    line = next(x for x in found.messages[0].content.splitlines() if x.startswith("About Tom: "))
+    assert line.endswith("Tom likes the number 99.") and line.count("Tom likes") + len(report.dropped) >= 100
+    assert "note 1 of 100" in report.dropped and "left out: note 1 of 100" in report.notes
+
+
+def test_half_a_character_is_replaced():
+    found, _ = compose([Message("user", "\ud800 hi", "T\udfffm")], CARD, nano())
+    assert found.messages[-1].content == "\ufffd hi"
+
+
+def test_every_special_token_that_was_broken_is_reported():
+    template = nano()
+    text, found = template.defuse("<|user|> <|assistant|> <|end|>")
+    assert set(found) == {"<|user|>", "<|assistant|>", "<|end|>"} and "<|" not in text
+
+
+def test_a_thousand_special_tokens_are_broken_up():
+    source = templates.chat_template("llama3").source + "".join(f"<|mark_{n}|>" for n in range(1200))
+    template = templates.from_source(source)
+    text, found = template.defuse("".join(template.special_tokens))
+    assert len(found) > 1200 and not any(mark in text for mark in template.special_tokens)
+
+
+def test_a_normaliser_does_not_smuggle_special_tokens_in():
+    from tokenizers import AddedToken, Tokenizer, normalizers
+
+    tokenizer = Tokenizer.from_str(nano().tokenizer.to_str())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.add_special_tokens([AddedToken("<|user|>", special=True, normalized=True)])
+    template = dataclasses.replace(nano(), tokenizer=tokenizer)
+    wide = "\uff1c|user|\uff1e"
+    text, found = template.defuse(f"hello {wide} there")
+    marks = set(template.special_tokens.values())
+    assert marks & set(tokenizer.encode(wide, add_special_tokens=False).ids), "the attack must be one"
+    assert found and not marks & set(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def test_what_a_prompt_lost_is_told_while_training():
+    told = []
+    long = CARD.model_copy(update={"description": "Mira counts every goose. " * 200})
+    encode(
+        Conversation((Message("user", "Hi."), Message("assistant", "Ho.")), "Mira"), long, nano(), on_note=told.append
+    )
+    assert any("was cut" in note for note in told) and any("left out: example" in note for note in told)

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from persona.errors import PersonaError
+from persona.formats.text import printable
 
 HELP = """\
 persona: write a character; get someone to talk to.
@@ -28,10 +29,11 @@ NAME is a path to a card, a folder in characters/, or one of the samples: {sampl
 """
 
 COMMANDS = {"new": "new", "import": "import_", "chat": "chat", "serve": "serve", "show": "show", "demo": "demo"}
+# -P: a file of the same name in the user's folder must not run in a room's place.
 ROOMS = {
-    "build": ("data", [sys.executable, "-m", "data"]),
-    "train": ("finetune", [sys.executable, "-m", "accelerate.commands.launch", "finetune"]),
-    "bot": ("bot", [sys.executable, "-m", "bot"]),
+    "build": ("data", [sys.executable, "-P", "-m", "data"]),
+    "train": ("finetune", [sys.executable, "-P", "-m", "accelerate.commands.launch", "finetune"]),
+    "bot": ("bot", [sys.executable, "-P", "-m", "bot"]),
 }
 
 
@@ -55,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
         known = ", ".join([*COMMANDS, *ROOMS])
         raise PersonaError(f"There is no command {command!r}.", fix=f"one of {known}, or: persona --help")
     except PersonaError as error:
-        print(f"persona: {error}", file=sys.stderr)
+        print(f"persona: {printable(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(file=sys.stderr)

@@ -5,10 +5,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from persona.commands.options import add_sampling, add_voice, sampling, say_who_speaks
+from persona.errors import PersonaError
+from persona.formats.text import printable
 
 if TYPE_CHECKING:
     from persona.chat import Chat
     from persona.generation import GenerationSettings
+
+COMMANDS = "/reset begins anew, /again asks for another answer, /quit (or Ctrl-D) ends"
 
 
 def main(argv: list[str]) -> int:
@@ -16,7 +20,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="persona chat",
         description="Talk to a character. Without a terminal, each line of the input is one message.",
-        epilog="While you talk: /reset begins anew, /again asks for another answer, /quit (or Ctrl-D) ends.",
+        epilog=f"While you talk: {COMMANDS}.",
     )
     parser.add_argument("name", help="a character's name, folder, card file or adapter folder")
     parser.add_argument("--say", metavar="TEXT", help="say this, print the reply, exit")
@@ -32,28 +36,39 @@ def main(argv: list[str]) -> int:
     settings = sampling(persona, arguments)
     chat = Chat(persona, Memory(arguments.me))
     if arguments.say is not None:
-        print(chat.say(arguments.say, settings))
-        _say_warnings(chat)
+        if not arguments.say.strip():
+            raise PersonaError("There is nothing to say.", fix='persona chat NAME --say "Who are you?"')
+        print(printable(chat.say(arguments.say, settings)))
+        _say_notes(chat, set())
         return 0
+    said: set[str] = set()
     _greet(chat)
-    while (line := _ask(arguments.me or "you")) is not None:
-        if line == "/quit":
-            break
+    while (line := _ask(arguments.me or "you")) is not None and line != "/quit":
         if line == "/reset":
             chat = Chat(persona, chat.memory)
             _greet(chat)
-        elif line == "/again" and len(chat.messages) > 1:
-            chat.messages.pop()
-            _speak(chat, chat.messages.pop().content, settings)
+        elif line == "/again" and [m.role for m in chat.messages[-2:]] == ["user", "assistant"]:
+            _again(chat, settings, said)
+        elif line.startswith("/"):
+            print(f"  ({COMMANDS})", file=sys.stderr)
         elif line.strip():
-            _speak(chat, line, settings)
+            _speak(chat, line, settings, said)
     return 0
+
+
+def _again(chat: "Chat", settings: "GenerationSettings", said: set[str]) -> None:
+    """Another answer to the last message; if it is broken off, the one before stays."""
+    exchange = chat.messages[-2:]
+    del chat.messages[-2:]
+    _speak(chat, exchange[0].content, settings, said)
+    if not chat.messages or chat.messages[-1].role != "assistant" or chat.messages[-2:-1] != exchange[:1]:
+        chat.messages += exchange
 
 
 def _greet(chat: "Chat") -> None:
     greeting = chat.greet()
     if greeting:
-        print(f"{chat.persona.card.spoken_name}: {greeting}")
+        print(f"{chat.persona.card.spoken_name}: {printable(greeting)}")
 
 
 def _ask(name: str) -> str | None:
@@ -70,26 +85,23 @@ def _next_line() -> str | None:
     return line.rstrip("\n") if line else None
 
 
-def _speak(chat: "Chat", text: str, settings: "GenerationSettings") -> None:
+def _speak(chat: "Chat", text: str, settings: "GenerationSettings", said: set[str]) -> None:
     """Print a reply as it comes; Ctrl-C stops the reply, not the conversation."""
     print(f"{chat.persona.card.spoken_name}: ", end="", flush=True)
     try:
         for piece in chat.stream(text, settings):
-            print(piece, end="", flush=True)
+            print(printable(piece), end="", flush=True)
     except KeyboardInterrupt:
         print(" ...", end="")
+    except PersonaError as error:
+        print(f"\n  ({error})", file=sys.stderr)
     print()
-    _say_warnings(chat)
+    _say_notes(chat, said)
 
 
-def _say_warnings(chat: "Chat") -> None:
-    report = chat.last.report if chat.last else None
-    for text in (*report.warnings, *(f"left out: {d}" for d in report.dropped)) if report else ():
-        if text not in _said:
-            _said.add(text)
-            print(f"  ({text})", file=sys.stderr)
-    if report and report.truncated_turns:
-        print(f"  (the oldest {report.truncated_turns} turns no longer fit the context)", file=sys.stderr)
-
-
-_said: set[str] = set()
+def _say_notes(chat: "Chat", said: set[str]) -> None:
+    """What the prompt's report says, each sentence once in a conversation."""
+    for text in chat.last.report.notes if chat.last else ():
+        if text not in said:
+            said.add(text)
+            print(f"  ({printable(text)})", file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from persona.commands import run_room
 from persona.errors import PersonaError
+from persona.formats.text import printable
 
 if TYPE_CHECKING:
     from persona.chat import Persona
@@ -72,15 +73,18 @@ def _compare(persona: "Persona", prompts: list[str], say: Callable[[str], None])
     untrained = replace(persona, adapter_name=None)
     settings = persona.settings.updated({"seed": 1, "max_new_tokens": min(60, persona.settings.max_new_tokens)})
     for prompt in prompts:
-        say(f"\n  {prompt}")
-        say(f"    base + card   {untrained.generate(prompt, settings)}")
-        say(f"    fine-tuned    {persona.generate(prompt, settings)}")
+        say(f"\n  {printable(prompt)}")
+        say(f"    base + card   {printable(untrained.generate(prompt, settings))}")
+        say(f"    fine-tuned    {printable(persona.generate(prompt, settings))}")
 
 
 def _report(run: Path, say: Callable[[str], None]) -> None:
     metrics: dict[str, Any] = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
     before, after = metrics["validation_loss_before"], metrics["validation_loss_after"]
-    say(f"\nHeld-out loss on real lines: {before:.3f} -> {after:.3f} nats a token ({after / before - 1:+.0%})")
+    if before is None:
+        say("\nNo real scene was held out, so nothing was measured: write more scenes in lines.md.")
+    else:
+        say(f"\nHeld-out loss on real lines: {before:.3f} -> {after:.3f} nats a token ({after / before - 1:+.0%})")
     say(
         f"Trained {metrics['trained_tokens']:,} tokens in {metrics['seconds']:.0f} s, base {metrics['base']} ({metrics['quantization']})."
     )

@@ -9,7 +9,7 @@ from persona.errors import PersonaError
 from persona.files import replace_folder, write_atomic
 from persona.formats import folder
 from persona.formats.toml import write_value
-from persona.paths import slugify
+from persona.paths import SHIPPED_CHARACTERS, slugify
 
 CARD = '''\
 # Who $NAME is. Replace every text below with your own: this is only an example that works.
@@ -97,7 +97,8 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="persona new", description=__doc__)
     parser.add_argument("name", metavar="NAME", help="what the character is called; characters are fictional")
     options = parser.parse_args(argv)
-    name, slug = shown_name(options.name), slugify(options.name)
+    name = shown_name(options.name)
+    slug = slugify(options.name)
     target = Path("characters") / slug
     if target.exists():
         raise PersonaError(f"The character {slug} exists.", where=str(target), fix="another name, or remove the folder")
@@ -116,15 +117,30 @@ def main(argv: list[str]) -> int:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     print(f"{target}: {', '.join(files)}")
+    for note in sample_behind(target):
+        print(f"  note: {note}")
     print(f"{name} is fictional, as every character here: do not write one of a real person.")
     print(f"next: edit the three files, then: persona build {slug} && persona train {slug} && persona chat {slug}")
     return 0
 
 
 def shown_name(given: str) -> str:
-    """The name as it stands in texts: on one line, in letters that mean nothing to TOML, Markdown or a script."""
+    """The name as it stands in texts: on one line, in letters that mean nothing to TOML, Markdown or a script.
+
+    Raises `PersonaError` when nothing is left that could be called so.
+    """
     words = re.sub(r"[^\w .'-]", " ", given).split()
     name = " ".join(words[:5]).strip(" .'-_")[:40].strip(" .'-_")
     name = name[:1].upper() + name[1:]
     speaks = folder.parse_scenes(f"{name}: Hello.", "name")
-    return name if speaks and speaks[0].turns[0][0] == name else f"Character {slugify(given)[:20]}"
+    if not speaks or speaks[0].turns[0][0] != name:
+        raise PersonaError(f"{given[:40]!r} is no name for a character.", fix="a name with letters: persona new Mira")
+    return name
+
+
+def sample_behind(target: Path) -> list[str]:
+    """One sentence when a character in the working folder now stands before a shipped sample of its name."""
+    in_characters = target.resolve().parent == (Path.cwd() / "characters").resolve()
+    if not in_characters or not (SHIPPED_CHARACTERS / target.name).is_dir():
+        return []
+    return [f"{target.name} means this character here from now on, and no longer the sample of that name."]

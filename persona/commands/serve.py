@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from persona.commands.options import add_voice
 from persona.errors import PersonaError
 
 if TYPE_CHECKING:
@@ -64,8 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine only)"
     )
-    parser.add_argument("--model", metavar="BASE", help="base model: a folder or a Hub id (default: the adapter's)")
-    parser.add_argument("--no-adapter", action="store_true", help="speak with the base, although there is an adapter")
+    add_voice(parser)
     parser.add_argument("--engine", metavar="URL", help="let a server there generate: vLLM, llama.cpp, Ollama, ...")
     parser.add_argument("--engine-model", metavar="NAME", help="model to ask that server for")
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with the token, readable by you alone")

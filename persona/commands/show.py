@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from persona.errors import PersonaError
+from persona.formats.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,14 +35,16 @@ def main(argv: list[str]) -> int:
     from persona.card import CharacterCard
     from persona.contract import FILE_NAME, Contract
     from persona.conversation import Conversation, Message
+    from persona.memory import DEFAULT_USER_NAME
     from persona.paths import find_character
-    from persona.prompt import compose, encode
+    from persona.prompt import compose, encode, expander
 
     console = Console(highlight=False)
     place = find_character(arguments.name)
     card = CharacterCard.load(place.card)
     contract = Contract.load(place.adapter) if (place.adapter / FILE_NAME).is_file() else None
-    base = Base.resolve(arguments.model or (contract.base if contract else NANO))
+    trained_on = (contract.base, contract.revision) if contract else (NANO, None)
+    base = Base.resolve(*(trained_on if arguments.model in (None, trained_on[0]) else (arguments.model, None)))
     template = base.template(date=contract.date if contract else None, context=contract.context if contract else None)
     train = place.dataset / "train.jsonl"
     if arguments.say is None and train.is_file():
@@ -51,7 +54,8 @@ def main(argv: list[str]) -> int:
             console, row, encode(row, card, template, on_skip=lambda why: console.print(f"[red]{why}[/]")), template
         )
     else:
-        opening = [Message("assistant", card.first_mes)] if card.first_mes and arguments.say is None else []
+        greeting = expander(card, DEFAULT_USER_NAME, 0)(card.first_mes)
+        opening = [Message("assistant", greeting)] if greeting and arguments.say is None else []
         row = Conversation((*opening, Message("user", arguments.say or "Who are you?")), card.name)
         before = row.messages
     prompt, report = compose(before, card, template, lore=row.lore, seed=row.seed)
@@ -93,8 +97,10 @@ def _print_tokens(console: "Console", ids: tuple[int, ...], trained: list[bool],
         zip(ids, trained, strict=True), key=lambda pair: (pair[1], pair[0] in special)
     ):
         style = ("green" if is_trained else "bright_black") + (" underline" if is_special else "")
-        text.append(template.tokenizer.decode([i for i, _ in run], skip_special_tokens=False), style)
-    console.print(text)
+        decoded = template.tokenizer.decode([i for i, _ in run], skip_special_tokens=False)
+        text.append(printable(decoded), style)
+    # Soft: a line break that is shown is one that the model reads.
+    console.print(text, soft_wrap=True)
 
 
 def _print_report(console: "Console", report: "PromptReport") -> None:
@@ -104,6 +110,8 @@ def _print_report(console: "Console", report: "PromptReport") -> None:
         console.rule("lore")
     for decision in sorted(report.lore, key=lambda d: not d.included):
         mark = "[green]in [/]" if decision.included else "[bright_black]out[/]"
-        console.print(f"{mark} {escape(decision.name)}: {escape(decision.reason)}")
-    for text in (*report.warnings, *(f"left out: {d}" for d in report.dropped)):
-        console.print(f"[yellow]note[/] {escape(text)}")
+        console.print(
+            f"{mark} {escape(printable(decision.name))}: {escape(printable(decision.reason))}", soft_wrap=True
+        )
+    for text in report.notes:
+        console.print(f"[yellow]note[/] {escape(printable(text))}", soft_wrap=True)

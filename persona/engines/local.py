@@ -103,7 +103,7 @@ def load_model(
 
 
 class LocalEngine:
-    """Speaks with one base and any number of adapters, one reply at a time."""
+    """Speaks with one base and any number of adapters; replies of several threads take turns, token by token."""
 
     def __init__(
         self, base: Base, *, quantization: Quantization = "none", adapters: Mapping[str, Path] | None = None
@@ -140,21 +140,20 @@ class LocalEngine:
         decoder, stops = DecodeStream(skip_special_tokens=True), StopStrings(settings.stop_strings)
         count = 0
         finish: Finish = "length"
-        with self._lock:
-            for token in self._tokens(prompt, settings):
-                if cancelled.is_set():
-                    finish = "cancelled"
-                    break
-                if token in prompt.stop_ids:
-                    finish = "stop"
-                    break
-                count += 1
-                text = stops.push(decoder.step(self._tokenizer, token) or "")
-                if text:
-                    yield Piece(text, None, count)
-                if stops.met:
-                    finish = "stop"
-                    break
+        for token in self._tokens(prompt, settings):
+            if cancelled.is_set():
+                finish = "cancelled"
+                break
+            if token in prompt.stop_ids:
+                finish = "stop"
+                break
+            count += 1
+            text = stops.push(decoder.step(self._tokenizer, token) or "")
+            if text:
+                yield Piece(text, None, count)
+            if stops.met:
+                finish = "stop"
+                break
         yield Piece(stops.rest(), finish, count)
 
     def close(self) -> None:
@@ -170,7 +169,8 @@ class LocalEngine:
         seen = torch.tensor([prompt.ids], device=device)  # (1, tokens so far)
         fresh, cache = seen, None
         for _ in range(settings.max_new_tokens):
-            with self._speaking_as(prompt.adapter) as model:
+            # Held for a step and never across a yield: a reply that nobody reads on must not block the next.
+            with self._lock, self._speaking_as(prompt.adapter) as model:
                 output = model(input_ids=fresh, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache = output.past_key_values
             scores = warp(seen, output.logits[:, -1].float())  # (1, vocabulary)

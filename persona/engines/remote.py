@@ -93,6 +93,9 @@ class RemoteEngine:
         if self._model:
             return self._model
         known = self._known or self.models()
+        if f"{prompt.adapter}:raw" in known:
+            # A server of this project: its plain model would put a card of its own before ours.
+            return f"{prompt.adapter}:raw"
         if prompt.adapter in known:
             return str(prompt.adapter)
         if len(known) != 1:

@@ -19,6 +19,8 @@ MAX_RATIO = 200
 """How many times larger than in the archive a member of more than a megabyte may be; text reaches about 20."""
 
 _END = b"PK\x05\x06"
+_LOCATOR_64 = b"PK\x06\x07"
+_LOCATOR_64_BYTES = 20
 _UNSAFE = re.compile(r"(^|/)(\.\.?|)(/|$)|^[A-Za-z]:|[\\:\x00-\x1f]|[. ](/|$)")
 
 
@@ -29,10 +31,13 @@ def read_charx(path: Path, notes: list[str]) -> bytes:
     written outside a folder, a link or two members of one name. Pictures and sounds are counted in `notes` and stay out.
     """
     where = str(path)
-    _check_directory(path)
+    claimed = _members_claimed(path)
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
+            if len(members) != claimed:
+                what = f"The archive claims {claimed:,} members and has {len(members):,}."
+                raise PersonaError(what, where=where)
             _check_members(members, where)
             card = next((m for m in members if m.filename == CARD), None)
             if card is None:
@@ -58,18 +63,26 @@ def read_charx(path: Path, notes: list[str]) -> bytes:
     return data
 
 
-def _check_directory(path: Path) -> None:
-    """Refuse a huge table of contents before `zipfile` turns it into objects (about 600 bytes a member)."""
+def _members_claimed(path: Path) -> int:
+    """How many members the archive says it has; a table of contents that could hold far more is refused.
+
+    `zipfile` reads the whole table, whatever the number beside it says, and makes an object of about 600 bytes of each.
+    """
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(0, size - 65_557))
+        file.seek(max(0, size - 65_557 - _LOCATOR_64_BYTES))
         tail = file.read()
     end = len(tail) - 22 if tail[-22:-18] == _END and tail[-2:] == b"\0\0" else tail.rfind(_END)
     if end < 0 or len(tail) < end + 22:
         raise PersonaError("The archive is cut off: it has no table of contents.", where=str(path))
+    members: int
     members, table_bytes = struct.unpack_from("<HI", tail, end + 10)
+    # A ZIP64 record overrules these figures; what is read here is never so large that it needs one.
+    if tail[max(0, end - _LOCATOR_64_BYTES) : end].startswith(_LOCATOR_64):
+        raise PersonaError("The archive is a ZIP64, which is for gigabytes.", where=str(path), fix="pack it again")
     if members > MAX_MEMBERS or table_bytes > MAX_MEMBERS * 512:
         raise PersonaError(f"The archive has more than {MAX_MEMBERS:,} members.", where=str(path))
+    return members
 
 
 def _check_members(members: list[zipfile.ZipInfo], where: str) -> None:

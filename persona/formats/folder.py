@@ -28,7 +28,7 @@ CARD_FILES = (CARD_FILE, EXTRA_FILE, LORE_FILE, LOREBOOK_FILE)
 _RULE = re.compile(r"(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,}|<start>", re.IGNORECASE)
 _HEADING = re.compile(r"#{1,3}\s+(\S.*)")
 _COLON = re.compile("[:：]")
-_BULLET = re.compile(r"[-*>]\s+")
+_BULLET = re.compile(r"\A[-*>]\s+")
 _NAME_AND_ASIDE = re.compile(r"(\{\{\w{1,20}\}\}|<\w{1,20}>|\w[^\"“”!?;,(*\[]{0,39})[*_\s]{0,5}(\([^()]{1,60}\))?")
 _LABEL_CHARACTERS = 120
 _NAME_ALONE = re.compile(r"([^\s:#<][^:]{0,39}):")
@@ -141,7 +141,7 @@ def read_folder(folder: Path, notes: list[str]) -> tuple[dict[str, Any], dict[st
 
 
 def _read_book(folder: Path, notes: list[str]) -> dict[str, Any] | None:
-    book = read_lorebook_fields(folder / LOREBOOK_FILE) if (folder / LOREBOOK_FILE).exists() else None
+    book = read_lorebook_fields(folder / LOREBOOK_FILE, notes) if (folder / LOREBOOK_FILE).exists() else None
     if (folder / LORE_FILE).exists():
         where = str(folder / LORE_FILE)
         entries = read_lore(decode_text(read_bytes(folder / LORE_FILE), where, notes), where)
@@ -150,9 +150,9 @@ def _read_book(folder: Path, notes: list[str]) -> dict[str, Any] | None:
     return book
 
 
-def read_lorebook_fields(file: Path) -> dict[str, Any]:
+def read_lorebook_fields(file: Path, notes: list[str] | None = None) -> dict[str, Any]:
     """The fields of a lorebook file, which may be World Info or V3. Raises `PersonaError`."""
-    return read_lorebook(file).model_dump(mode="json", exclude_unset=True)
+    return read_lorebook(file, notes).model_dump(mode="json", exclude_unset=True)
 
 
 def _read_toml(file: Path, notes: list[str]) -> dict[str, Any]:

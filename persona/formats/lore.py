@@ -15,8 +15,9 @@ def read_lore(text: str, where: str) -> list[dict[str, Any]]:
     """The entries of a lore.md, with the field names of Character Card V3.
 
     Directly under an entry's heading may stand `keys: a, b`, `secondary_keys: c`, `constant: true` and `priority: 5`;
-    without keys the heading itself is the key. A `# title` and `<!-- comments -->` are skipped. Raises `PersonaError`
-    naming `where` and the line for a setting that cannot be read and for text above the first heading.
+    without keys, or with an empty `keys:`, the heading itself is the key. A `# title` and `<!-- comments -->` are
+    skipped. Raises `PersonaError` naming `where` and the line for a setting that cannot be read and for text above the
+    first heading.
     """
     entries: list[dict[str, Any]] = []
     in_settings = False
@@ -79,9 +80,11 @@ def _close(entries: list[dict[str, Any]], content: list[str]) -> None:
 
 def _set(entry: dict[str, Any], name: str, value: str, where: str) -> None:
     if name in ("keys", "secondary_keys"):
-        entry[name] = [key.strip() for key in value.split(",") if key.strip()]
+        words = [key.strip() for key in value.split(",") if key.strip()]
         if name == "secondary_keys":
-            entry["selective"] = True
+            entry |= {name: words, "selective": True}
+        elif words:
+            entry[name] = words
     elif name == "constant":
         if value.lower() not in _SWITCH:
             raise PersonaError(f"constant is {value[:40]!r}.", where=where, fix="constant: true")

@@ -9,6 +9,10 @@ from persona.errors import PersonaError
 TEXT_BYTES = 16 * 1024 * 1024
 """The largest text file that is read; a long novel is under 4 MB."""
 
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing: C0 without tab and newline, C1, line and bidirectional controls; and
+surrogates, which cannot be printed at all."""
+
 _ENCODED_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -69,6 +73,11 @@ def decode_text(data: bytes, where: str, notes: list[str] | None = None) -> str:
     if encoding and notes is not None:
         notes.append(f"The text was read as {_plain(encoding)}.")
     return text
+
+
+def printable(text: str) -> str:
+    """A stranger's text for a terminal: control characters are shown as `\\x1b`, so that none is obeyed."""
+    return CONTROLS.sub(lambda match: repr(match[0])[1:-1], text)
 
 
 def position(text: str, index: int, where: str) -> str:

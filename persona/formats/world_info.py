@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from persona.errors import PersonaError
 from persona.formats.json import read_json
 from persona.formats.text import read_bytes
-from persona.lore_entry import LoreEntry, camel, rule_of
+from persona.lore_entry import camel
 from persona.lorebook import Lorebook
 
 _FIELDS = {
@@ -33,7 +33,6 @@ _FLAGS = (
 _SNAKE = {camel(name): name for name in _FLAGS.split()}
 """Flags that SillyTavern spells with underscores in a card; `selectiveLogic` and `useProbability` stay as they are."""
 
-_CAMEL = {snake: camel for camel, snake in _SNAKE.items()}
 _BOOK_FIELDS = ("name", "description", "scan_depth", "token_budget", "recursive_scanning")
 
 
@@ -81,17 +80,6 @@ def _is_world_info(fields: Mapping[str, Any]) -> bool:
     return isinstance(entries, Mapping)
 
 
-def to_world_info(book: Lorebook) -> dict[str, Any]:
-    """The lorebook as World Info, for SillyTavern; what `read_lorebook` read from such a file comes back as it was."""
-    top = {name: value for name in _BOOK_FIELDS if (value := getattr(book, name)) is not None}
-    entries: dict[str, Any] = {}
-    for index, entry in enumerate(book.entries):
-        fields = _world_info_entry(entry, index)
-        # An entry whose number is taken already must not replace the other.
-        entries[str(fields["uid"]) if str(fields["uid"]) not in entries else f"{fields['uid']}-{index}"] = fields
-    return {"entries": entries, **top, **book.extensions, **(book.model_extra or {})}
-
-
 def _book_fields(world: Mapping[str, Any], where: str) -> dict[str, Any]:
     entries = world["entries"]
     rows = entries.values() if isinstance(entries, Mapping) else entries
@@ -115,18 +103,3 @@ def _entry_fields(row: Mapping[str, Any]) -> dict[str, Any]:
     flags = dict(nested) if isinstance(nested, Mapping) else {}
     flags |= {_SNAKE.get(k, k): v for k, v in row.items() if k not in (*_FIELDS, "disable", "extensions")}
     return fields | {"extensions": flags}
-
-
-def _world_info_entry(entry: LoreEntry, index: int) -> dict[str, Any]:
-    given = entry.model_dump(mode="json", exclude_unset=True)
-    row: dict[str, Any] = {"uid": index, "key": [], "keysecondary": [], "comment": entry.name or "", "content": ""}
-    row |= {name: given[field] for name, field in _FIELDS.items() if given.get(field) is not None}
-    row |= {
-        "order": entry.insertion_order,
-        "disable": not entry.enabled,
-        "position": 0 if rule_of(entry).position == "before_char" else 1,
-    }
-    row |= {"selective": bool(entry.selective), "constant": bool(entry.constant)}
-    if entry.case_sensitive is not None:
-        row["caseSensitive"] = entry.case_sensitive
-    return row | {_CAMEL.get(name, name): value for name, value in entry.extensions.items()}

@@ -137,6 +137,7 @@ class Door:
             "greeting": persona.greeting(memory),
             "base": persona.base,
             "adapter": persona.adapter is not None,
+            "settings": {name: getattr(persona.settings, name) for name in GenerationSettings.ranges()},
         }
         model = {"object": "model", "created": self._created, "owned_by": "persona"}
         return [{"id": slug, **model, "persona": about}, {"id": slug + RAW, **model}]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from persona.conversation import MESSAGE_CHARACTERS, Message
+from persona.conversation import MESSAGE_CHARACTERS, NAME_CHARACTERS, Message
 from persona.memory import Memory
 from persona.prompt import PromptReport
 
@@ -56,7 +56,7 @@ class WireMessage(BaseModel):
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Annotated[str, BeforeValidator(_text_of_parts), Field(max_length=MESSAGE_CHARACTERS)]
-    name: Annotated[str, Field(max_length=200)] | None = None
+    name: Annotated[str, Field(max_length=NAME_CHARACTERS)] | None = None
 
     def to_message(self) -> Message:
         """The same as the value that prompts are made of."""

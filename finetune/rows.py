@@ -1,0 +1,146 @@
+"""Dataset rows as training examples, their order, and the batches cut from them: all a pure function of rows and seed."""
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from persona.card import CharacterCard
+from persona.conversation import Conversation
+from persona.errors import PersonaError
+from persona.prompt import IGNORED, Example, encode
+from persona.template import ChatTemplate
+
+if TYPE_CHECKING:
+    import torch
+
+_POOL = 8
+"""Steps whose rows are sorted by length together: little padding, and still another mix in every epoch."""
+
+_DISCORD = re.compile(r"(?<![a-z])discord(?![a-z])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Examples padded on the right: both tensors have the shape `(batch, tokens)`.
+
+    There is no attention mask: in a causal model nothing looks to the right, where the padding is.
+    """
+
+    ids: tuple[str, ...]
+    input_ids: "torch.Tensor"
+    labels: "torch.Tensor"
+
+
+def read_split(dataset: Path, split: str, name: str) -> list[Conversation]:
+    """The rows of `dataset`/`split`.jsonl; none where the builder made no such file.
+
+    Raises `PersonaError` for a row that is none, and for text that came from Discord.
+    """
+    file = dataset / f"{split}.jsonl"
+    if not file.is_file() and split != "train":
+        return []
+    if not file.is_file():
+        raise PersonaError(f"There is no dataset for {name!r} yet.", where=str(file), fix=f"python -m data {name}")
+    rows = []
+    for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
+        if line.strip():
+            where = f"{file}, line {number}"
+            try:
+                row = Conversation.from_row(json.loads(line), where)
+            except (ValueError, TypeError) as error:
+                raise PersonaError(
+                    f"A dataset row cannot be read: {error}", where=where, fix=f"python -m data {name}"
+                ) from error
+            _refuse_discord(row, where)
+            rows.append(row)
+    return rows
+
+
+def _refuse_discord(row: Conversation, where: str) -> None:
+    provenance = [row.source, *(f"{key}: {value}" for key, value in row.notes.items() if key != "entry")]
+    if any(_DISCORD.search(text) for text in provenance):
+        raise PersonaError(
+            f"Row {row.id!r} comes from Discord, whose Developer Policy (21) forbids training on message content.",
+            where=where,
+            fix="remove that source and build the dataset again",
+        )
+
+
+def encode_rows(
+    rows: Iterable[Conversation], card: CharacterCard, template: ChatTemplate
+) -> tuple[list[Example], list[str], list[str]]:
+    """Ids and labels of every row, the replies that do not fit the context, and what its prompts had to cut or alter.
+
+    Raises `PersonaError` naming the first row that would train nothing at all.
+    """
+    examples: list[Example] = []
+    skipped: list[str] = []
+    notes: list[str] = []
+    for row in rows:
+        reasons: list[str] = []
+        told: list[str] = []
+        encoded = encode(row, card, template, on_skip=reasons.append, on_note=told.append)
+        made = [example for example in encoded if trained_tokens(example)]
+        notes += dict.fromkeys(told)
+        if not made:
+            raise PersonaError(
+                f"Row {row.id!r} has no trained token: {reasons[0] if reasons else f'it holds no reply of {card.name}'}.",
+                where=f"context of {template.context} tokens",
+                fix="remove the row, or train with a longer --context if the base has one",
+            )
+        examples += made
+        skipped += [f"{row.id}: {reason}" for reason in reasons]
+    return examples, skipped, notes
+
+
+def trained_tokens(example: Example) -> int:
+    """How many tokens of an example the loss is taken over; its first token has nothing before it to predict it."""
+    return sum(label != IGNORED for label in example.labels[1:])
+
+
+def digest_of(*groups: Sequence[Example]) -> str:
+    """SHA-256 over ids and labels: it changes with rows, card, lore, template and how prompts are composed."""
+    digest = hashlib.sha256()
+    for group in groups:
+        digest.update(f"group of {len(group)}\n".encode())
+        for example in group:
+            digest.update(json.dumps([example.id, example.ids, example.labels]).encode())
+    return digest.hexdigest()
+
+
+def plan_epoch(
+    lengths: Sequence[int], *, seed: int, epoch: int, batch_size: int, batches_per_step: int
+) -> list[list[list[int]]]:
+    """The steps of one epoch, each a list of batches, each a list of row numbers; every row occurs once.
+
+    `batches_per_step` is accumulation x processes: which of the two cuts a step changes neither its rows nor its
+    batches. One step holds what remains: its last batch may be short, and it may have fewer of them.
+    """
+    rng = random.Random(f"{seed} order {epoch}")
+    rows = list(range(len(lengths)))
+    rng.shuffle(rows)
+    per_step = batch_size * batches_per_step
+    steps = []
+    for start in range(0, len(rows), per_step * _POOL):
+        pool = sorted(rows[start : start + per_step * _POOL], key=lambda row: (lengths[row], row))
+        steps += [pool[first : first + per_step] for first in range(0, len(pool), per_step)]
+    rng.shuffle(steps)
+    return [[step[first : first + batch_size] for first in range(0, len(step), batch_size)] for step in steps]
+
+
+def collate(examples: Sequence[Example], device: "torch.device | str" = "cpu") -> Batch:
+    """Pad on the right to the longest example; padding is seen by nothing and never trained, so its id does not matter."""
+    import torch
+
+    width = max(len(example.ids) for example in examples)
+    rows = [(list(e.ids), width - len(e.ids), list(e.labels)) for e in examples]
+    return Batch(
+        ids=tuple(example.id for example in examples),
+        input_ids=torch.tensor([ids + [0] * pad for ids, pad, _ in rows], device=device),
+        labels=torch.tensor([labels + [IGNORED] * pad for _, pad, labels in rows], device=device),
+    )

@@ -1,0 +1,162 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finetune.rows import collate, digest_of, encode_rows, plan_epoch, read_split, trained_tokens
+from persona.base import Base
+from persona.card import CharacterCard
+from persona.conversation import Conversation, Message
+from persona.errors import PersonaError
+from persona.prompt import Example
+
+ADA = CharacterCard(name="Ada", description="Ada keeps the lamp.")
+
+
+def row(*messages, **values):
+    return Conversation(tuple(Message(*m) for m in messages), "Ada", **values)
+
+
+def write(folder, split, *rows):
+    folder.mkdir(exist_ok=True)
+    (folder / f"{split}.jsonl").write_text("".join(json.dumps(r.to_row()) + "\n" for r in rows), encoding="utf-8")
+
+
+def test_rows_come_back_as_they_were_written(tmp_path):
+    rows = [
+        row(("user", "Who are you?", "Tom"), ("assistant", "Ada.\u2028Yes."), id="a"),
+        row(("assistant", "Come in."), id="b"),
+    ]
+    write(tmp_path, "train", *rows)
+    assert read_split(tmp_path, "train", "ada") == rows
+    assert read_split(tmp_path, "test", "ada") == []
+
+
+def test_a_missing_dataset_says_what_to_type(tmp_path):
+    with pytest.raises(PersonaError, match="python -m data mira"):
+        read_split(tmp_path, "train", "mira")
+
+
+def test_a_broken_line_is_named(tmp_path):
+    write(tmp_path, "train", row(("assistant", "Yes."), id="a"))
+    with (tmp_path / "train.jsonl").open("a") as file:
+        file.write('{"messages": [\n')
+    with pytest.raises(PersonaError, match=r"train\.jsonl, line 2"):
+        read_split(tmp_path, "train", "ada")
+
+
+@pytest.mark.parametrize(
+    "provenance",
+    [{"source": "discord-export.json"}, {"notes": {"platform": "Discord"}}, {"notes": {"discord": "general"}}],
+)
+def test_text_from_discord_is_refused(tmp_path, provenance):
+    write(tmp_path, "train", row(("assistant", "Yes."), id="from-there", **provenance))
+    with pytest.raises(PersonaError, match=r"(?s)from-there.*Developer Policy"):
+        read_split(tmp_path, "train", "ada")
+
+
+def test_a_lore_entry_may_be_about_discord(tmp_path):
+    write(
+        tmp_path, "train", row(("assistant", "She threw an apple."), id="a", notes={"entry": "The goddess of discord"})
+    )
+    assert len(read_split(tmp_path, "train", "ada")) == 1
+
+
+def test_replies_are_trained_and_nothing_else():
+    template = Base.resolve().template()
+    talk = row(("user", "Is it lit?"), ("assistant", "It is lit."), ("user", "Good."), ("assistant", "Tea?"), id="a")
+    (example,), skipped, notes = encode_rows([talk], ADA, template)
+    assert skipped == notes == []
+    trained = [i for i, label in zip(example.ids, example.labels, strict=True) if label != -100]
+    assert trained == [
+        *template.text_ids("It is lit."),
+        *template.end_of_turn,
+        *template.text_ids("Tea?"),
+        *template.end_of_turn,
+    ]
+    assert trained_tokens(example) == len(trained)
+
+
+def test_a_row_that_trains_nothing_stops_the_run_with_its_id():
+    fine, silent = row(("assistant", "Yes."), id="fine"), row(("user", "Hello?"), id="silent-row")
+    with pytest.raises(PersonaError, match="silent-row"):
+        encode_rows([fine, silent], ADA, Base.resolve().template())
+
+
+def test_a_reply_that_does_not_fit_is_left_out_and_said():
+    template = Base.resolve().template(context=256)
+    long = " ".join(["lamp"] * 400)
+    talk = row(("user", "Hi"), ("assistant", "Hello."), ("user", "Go on"), ("assistant", long), id="long-row")
+    examples, skipped, _ = encode_rows([talk], ADA, template)
+    assert len(examples) == 1
+    assert len(skipped) == 1 and skipped[0].startswith("long-row: ")
+    with pytest.raises(PersonaError, match="only-long"):
+        encode_rows([row(("user", "Go on"), ("assistant", long), id="only-long")], ADA, template)
+
+
+@given(
+    lengths=st.lists(st.integers(1, 50), min_size=1, max_size=120),
+    batch_size=st.integers(1, 7),
+    batches_per_step=st.integers(1, 5),
+    epoch=st.integers(0, 3),
+)
+def test_an_epoch_holds_every_row_once_in_whole_steps(lengths, batch_size, batches_per_step, epoch):
+    def plan():
+        return plan_epoch(lengths, seed=1, epoch=epoch, batch_size=batch_size, batches_per_step=batches_per_step)
+
+    steps = plan()
+    assert steps == plan()
+    assert sorted(row for step in steps for batch in step for row in batch) == list(range(len(lengths)))
+    sizes = sorted(sum(map(len, step)) for step in steps)
+    per_step = batch_size * batches_per_step
+    assert sizes[1:] == [per_step] * (len(steps) - 1) and 0 < sizes[0] <= per_step
+    assert all(len(step) <= batches_per_step and all(len(batch) <= batch_size for batch in step) for step in steps)
+
+
+def test_epochs_and_seeds_differ():
+    def plan(seed, epoch):
+        return plan_epoch(range(1, 65), seed=seed, epoch=epoch, batch_size=4, batches_per_step=2)
+
+    assert len({json.dumps(p) for p in (plan(0, 0), plan(0, 1), plan(1, 0))}) == 3
+
+
+def test_the_digest_sees_ids_labels_and_groups():
+    a, b = Example("a", (1, 2), (-100, 2)), Example("a", (1, 2), (1, 2))
+    assert len({digest_of([a], []), digest_of([b], []), digest_of([], [a]), digest_of([a, a], [])}) == 4
+    assert digest_of([a], []) == digest_of([Example("a", (1, 2), (-100, 2))], [])
+
+
+def test_padding_stands_on_the_right_and_is_never_trained():
+    batch = collate([Example("a", (5, 6, 7), (-100, 6, 7)), Example("b", (8,), (-100,))])
+    assert batch.input_ids.tolist() == [[5, 6, 7], [8, 0, 0]]
+    assert batch.labels.tolist() == [[-100, 6, 7], [-100, -100, -100]]
+    assert batch.ids == ("a", "b")
+
+
+def test_what_prompts_lost_is_counted_in_rows():
+    chatty = ADA.model_copy(update={"description": "Ada counts every goose. " * 200, "character_book": None})
+    talks = [row(("user", "Hi"), ("assistant", "Ho."), ("user", "Hi"), ("assistant", "Hm."), id=i) for i in "ab"]
+    _, _, notes = encode_rows(talks, chatty, Base.resolve().template())
+    assert len([note for note in notes if "was cut" in note]) == 2
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe", b"{", b"[]", b'{"messages": [], "seed": null}'])
+def test_a_line_that_cannot_be_read_is_named(tmp_path, line):
+    write(tmp_path, "train", row(("assistant", "Yes."), id="a"))
+    with (tmp_path / "train.jsonl").open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(PersonaError, match="line 2"):
+        read_split(tmp_path, "train", "ada")
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"), [("discord_log.txt", True), ("Discord: x", True), ("discordia.txt", False)]
+)
+def test_only_discord_is_discord(tmp_path, source, refused):
+    write(tmp_path, "train", row(("assistant", "Yes."), id="a", source=source))
+    if refused:
+        with pytest.raises(PersonaError, match="Developer Policy"):
+            read_split(tmp_path, "train", "ada")
+    else:
+        assert len(read_split(tmp_path, "train", "ada")) == 1
