@@ -166,7 +166,7 @@ def _probe_loss(model: Any) -> "torch.Tensor":
 
 def default_learning_rate(parameters: int) -> float:
     """By the size of the base: LoRA's best rate falls with width, and small models bear large steps."""
-    for limit, rate in ((50e6, 2e-3), (1.7e9, 5e-4), (5e9, 3e-4)):
+    for limit, rate in ((50e6, 4e-3), (1.7e9, 5e-4), (5e9, 3e-4)):
         if parameters < limit:
             return rate
     return 2e-4

@@ -103,7 +103,10 @@ def finetune(name: str, settings: FinetuneSettings, *, force: bool = False) -> i
 
     accelerator = start(settings)
     try:
-        return _train(name, settings, inputs, mark, accelerator)
+        status = _train(name, settings, inputs, mark, accelerator)
+        # Together: a process whose peer is gone already can abort while it takes the group down.
+        accelerator.wait_for_everyone()
+        return status
     finally:
         accelerator.end_training()
 

@@ -275,6 +275,7 @@ result = score(model, rows, accelerator)
 if accelerator.is_main_process:
     json.dump({"losses": losses, "nats": result.nats, "tokens": result.tokens, "processes": accelerator.num_processes},
               open(sys.argv[1], "w"))
+accelerator.wait_for_everyone()
 accelerator.end_training()
 """
 

@@ -32,7 +32,7 @@ COMMANDS = {"new": "new", "import": "import_", "chat": "chat", "serve": "serve",
 # -P: a file of the same name in the user's folder must not run in a room's place.
 ROOMS = {
     "build": ("data", [sys.executable, "-P", "-m", "data"]),
-    "train": ("finetune", [sys.executable, "-P", "-m", "accelerate.commands.launch", "finetune"]),
+    "train": ("finetune", [sys.executable, "-P", "-m", "accelerate.commands.launch", "-q", "finetune"]),
     "bot": ("bot", [sys.executable, "-P", "-m", "bot"]),
 }
 
