@@ -1,7 +1,7 @@
 """`python -m finetune.pretrain --corpora DIR --out DIR`: the recipe of the built-in base, from text files to its folder.
 
-A byte-level BPE tokenizer, a small Llama, and one pass over conversations, direct speech and prose, with ever more
-conversation towards the end.
+A byte-level BPE tokenizer, then a small Llama on random windows of conversations, direct speech and prose, with ever
+more conversation towards the end.
 """
 
 import argparse

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from finetune.report import History, Scores
 
 INTERRUPTED = 130
-AIM_STEPS = 150
+AIM_STEPS = 200
 MOST_EPOCHS = 6
 
 
