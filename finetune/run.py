@@ -1,22 +1,14 @@
 """One fine-tuning run from a character's name to its adapter: reads what there is, trains, keeps the best, reports."""
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from finetune.inputs import Inputs, read_inputs
 from finetune.parallel import is_first_process, processes
-from finetune.rows import digest_of, encode_rows, read_split
 from finetune.settings import FinetuneSettings
-from persona.base import Base
-from persona.card import CharacterCard
 from persona.contract import Contract
-from persona.errors import PersonaError
 from persona.files import write_json
-from persona.paths import Place, find_character
-from persona.prompt import Example
-from persona.template import ChatTemplate
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -28,62 +20,6 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 AIM_STEPS = 200
 MOST_EPOCHS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """All that a run is made from, read without torch."""
-
-    place: Place
-    card: CharacterCard
-    base: Base
-    template: ChatTemplate
-    train: list[Example]
-    real: list[Example]
-    synthetic: list[Example]
-    test: list[Example]
-    skipped: list[str]
-    notes: dict[str, int]
-    rows: dict[str, int]
-
-    @property
-    def digest(self) -> str:
-        """Of everything that is trained or scored."""
-        return digest_of(self.train, self.real, self.synthetic, self.test)
-
-
-def read_inputs(name: str, settings: FinetuneSettings) -> Inputs:
-    """The character, the base and the dataset as examples. Raises `PersonaError` for what is missing or unusable."""
-    place = find_character(name)
-    splits = {split: read_split(place.dataset, split, name) for split in ("train", "validation", "test")}
-    card, base = CharacterCard.load(place.card), Base.resolve(settings.model)
-    template = base.template(context=settings.context)
-    skipped: list[str] = []
-    notes: Counter[str] = Counter()
-
-    def examples_of(split: str, real: bool | None = None) -> list[Example]:
-        rows = [row for row in splits[split] if real is None or row.is_real is real]
-        examples, left_out, told = encode_rows(rows, card, template)
-        skipped.extend(left_out)
-        notes.update(told)
-        return examples
-
-    train = examples_of("train")
-    if not train:
-        raise PersonaError("There is no dialogue to train on.", where=str(place.dataset), fix="write lines in lines.md")
-    return Inputs(
-        place=place,
-        card=card,
-        base=base,
-        template=template,
-        train=train,
-        real=examples_of("validation", real=True),
-        synthetic=examples_of("validation", real=False),
-        test=examples_of("test", real=True),
-        skipped=skipped,
-        notes=dict(notes.most_common()),
-        rows={split: len(rows) for split, rows in splits.items()},
-    )
 
 
 def finetune(name: str, settings: FinetuneSettings, *, force: bool = False) -> int:

@@ -10,26 +10,23 @@ nothing can be trained that would not be served.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from persona import normalise
 from persona.card import CharacterCard
 from persona.conversation import Conversation, Message
 from persona.errors import PersonaError
 from persona.formats import macros
+from persona.history import Scan, fold, no_lore, no_room
 from persona.lorebook import LoreDecision
 from persona.memory import DEFAULT_USER_NAME, NOBODY, Memory
 from persona.normalise import Notes
-from persona.system import DEFAULT_INSTRUCTIONS, LORE_SHARE, SystemMessage, write_system
+from persona.system import DEFAULT_INSTRUCTIONS, SystemMessage, write_system
 from persona.template import ChatTemplate
 
 IGNORED = -100
 """The label of a token that is context: torch's cross entropy leaves it out."""
-
-HISTORY_KEPT = 0.6
-"""Share of its budget that a history is cut down to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ def compose(
     speakers = list(dict.fromkeys(m.name for m in history if m.role == "user" and m.name))
     user = speakers[0] if len(speakers) == 1 else memory.user_name or (speakers[0] if speakers else DEFAULT_USER_NAME)
     system = SystemMessage()
-    scan: Scan = _no_lore
+    scan: Scan = no_lore
     if card:
         expand = expander(card, user, seed, notes)
         system = write_system(card, template, expand, memory=memory, lore=lore, seed=seed, warn=notes.warn)
@@ -104,12 +101,12 @@ def compose(
                 greeting=_greeting(card, history, expand),
             )
     head = ([Message("system", system.text)] if system.text else []) + opening
-    fold = _fold(history, head, system, scan, notes)
-    normal = normalise.turns([*head, *fold.messages()], notes, speakers)
+    kept = fold(history, head, system, scan, notes)
+    normal = normalise.turns([*head, *kept.messages()], notes, speakers)
     ids = tuple(template.ids(normal))
     if len(ids) >= template.context:
-        raise _no_room(f"The prompt has {len(ids)} tokens; the context is {template.context}.")
-    report = PromptReport(_verdicts(system.lore, fold), system.dropped, fold.truncated, tuple(notes.warnings))
+        raise no_room(f"The prompt has {len(ids)} tokens; the context is {template.context}.")
+    report = PromptReport(kept.verdicts(system.lore), system.dropped, kept.truncated, tuple(notes.warnings))
     return Prompt(ids, tuple(normal), adapter, template.stop_ids), report
 
 
@@ -182,123 +179,6 @@ def _greeting(card: CharacterCard, history: Sequence[Message], expand: Callable[
     first = history[0].content if history and history[0].role == "assistant" else None
     greetings = [expand(text) for text in (card.first_mes, *card.alternate_greetings)]
     return greetings.index(first) if first in greetings else None
-
-
-# The fold over the turns ----------------------------------------------------------------------------------------------
-
-
-class Scan(Protocol):
-    """`Lorebook.scan` with everything filled in that does not change from turn to turn."""
-
-    def __call__(
-        self, messages: Sequence[Message], *, standing: frozenset[int], turn: int, token_budget: int
-    ) -> tuple[LoreDecision, ...]: ...
-
-
-def _no_lore(
-    messages: Sequence[Message], *, standing: frozenset[int], turn: int, token_budget: int
-) -> tuple[LoreDecision, ...]:
-    return ()
-
-
-def _fold(
-    history: Sequence[Message], head: Sequence[Message], system: SystemMessage, scan: Scan, notes: Notes
-) -> "_History":
-    """Walk through the turns; at each user turn the lore that it calls is laid before it, and stays there."""
-    template = notes.template
-    room = template.context - template.reply_tokens
-    budget = room - sum(_cost(m, template) for m in head) - 2 * template.turn_overhead
-    if budget < template.context // 8:
-        raise _no_room(f"The system message leaves {max(budget, 0)} of {template.context} tokens for the conversation.")
-    fold = _History(budget, template, notes)
-    constant = frozenset(d.index for d in system.lore if d.included)
-    for turn, message in enumerate(history):
-        called: list[LoreDecision] = []
-        if message.role == "user":
-            lore_room = int(LORE_SHARE * room) - system.lore_tokens - fold.lore_tokens
-            # What the person says comes first: lore takes no more than what that leaves.
-            lore_room = max(min(lore_room, fold.longest - _cost(message, template)), 0)
-            standing = constant | fold.standing
-            fold.latest = scan(history[: turn + 1], standing=standing, turn=turn, token_budget=lore_room)
-            called = [d for d in fold.latest if d.included]
-        fold.add(message, called)
-    return fold
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    message: Message
-    lore: tuple[LoreDecision, ...]
-    tokens: int
-
-
-@dataclass
-class _History:
-    """The turns so far: only the newest turns change, and a cut takes whole blocks of the oldest."""
-
-    budget: int
-    template: ChatTemplate
-    notes: Notes
-    turns: list[_Turn] = field(default_factory=list)
-    truncated: int = 0
-    latest: tuple[LoreDecision, ...] = ()
-
-    @property
-    def standing(self) -> set[int]:
-        return {d.index for turn in self.turns for d in turn.lore}
-
-    @property
-    def lore_tokens(self) -> int:
-        return sum(d.tokens for turn in self.turns for d in turn.lore)
-
-    @property
-    def longest(self) -> int:
-        """Tokens that one message may have."""
-        return int(HISTORY_KEPT * self.budget) - 2 * self.template.turn_overhead
-
-    def add(self, message: Message, lore: Sequence[LoreDecision]) -> None:
-        lore_tokens = sum(d.tokens for d in lore) + self.template.turn_overhead * bool(lore)
-        longest = self.longest
-        if _cost(message, self.template) > longest:
-            self.notes.warn(f"a message was cut to its first {longest} tokens")
-            message = Message(message.role, self.template.cut(message.content, longest), message.name)
-        self.turns.append(_Turn(message, tuple(lore), _cost(message, self.template) + lore_tokens))
-        if sum(turn.tokens for turn in self.turns) > self.budget:
-            self._cut()
-
-    def _cut(self) -> None:
-        """Drop the oldest turns down to a share of the budget: rarely and much, so that prefix caches stay useful."""
-        kept = list(self.turns)
-        while len(kept) > 1 and (
-            sum(t.tokens for t in kept) > HISTORY_KEPT * self.budget or kept[0].message.role != "user"
-        ):
-            kept.pop(0)
-        self.truncated += len(self.turns) - len(kept)
-        self.turns = kept
-
-    def messages(self) -> list[Message]:
-        inlaid: list[Message] = []
-        for turn in self.turns:
-            text = "\n".join(d.text for d in turn.lore)
-            inlaid += [Message("system", text)] if text else []
-            inlaid.append(turn.message)
-        return inlaid
-
-
-def _verdicts(constants: Sequence[LoreDecision], fold: _History) -> tuple[LoreDecision, ...]:
-    """One decision an entry: what stands in the prompt, else what the last scan said."""
-    verdicts = {d.index: d for d in [*fold.latest, *constants]}
-    verdicts |= {d.index: d for turn in fold.turns for d in turn.lore}
-    return tuple(verdicts[index] for index in sorted(verdicts))
-
-
-def _no_room(what: str) -> PersonaError:
-    return PersonaError(what, fix="shorten the card or the message, or take a base with a longer context")
-
-
-def _cost(message: Message, template: ChatTemplate) -> int:
-    name = template.count_tokens(f"{message.name}: ") if message.name else 0
-    return int(template.count_tokens(message.content)) + name + template.turn_overhead
 
 
 def _split_opening(messages: Sequence[Message]) -> tuple[list[Message], list[Message]]:

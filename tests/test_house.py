@@ -14,7 +14,7 @@ LAYERS = (
     ("formats",),
     ("lorebook", "lore_entry", "lore_matching", "lore_decorators", "lore_selection", "lore_scan", "card"),
     ("template", "base"),
-    ("normalise", "system", "prompt", "contract"),
+    ("normalise", "system", "history", "prompt", "contract"),
     ("engines",),
     ("chat",),
     ("server",),
