@@ -94,7 +94,7 @@ def compose(
             scan = partial(
                 card.character_book.scan,
                 char=card.spoken_name,
-                user=user,
+                user=user if speakers or memory.user_name else "",  # a stand-in for a name calls no lore
                 expand=expand,
                 count_tokens=template.count_tokens,
                 seed=seed,

@@ -64,6 +64,13 @@ def test_a_conversation_without_a_terminal_reads_lines(mira, monkeypatch, capsys
     assert "/again asks for another answer" in err
 
 
+def test_another_answer_needs_another_seed(mira, monkeypatch):
+    engine = mira("One.", "Two.", "Three.")
+    type_in(monkeypatch, "first", "/again", "/again")
+    assert main(["chat", "mira", "--seed", "4"]) == 0
+    assert [settings.seed for settings in engine.settings] == [4, 5, 6]
+
+
 def test_again_without_an_exchange_says_what_there_is(mira, monkeypatch, capsys):
     engine = mira("One.")
     type_in(monkeypatch, "/again")
@@ -100,7 +107,8 @@ def test_show_prints_the_exact_prompt_and_why(tmp_path, monkeypatch, capsys):
     assert main(["show", "ada", "--say", "Tell me about the Long Storm."]) == 0
     out = capsys.readouterr().out
     assert "<|system|>You are Ada." in out and "Tell me about the Long Storm.<|end|><|assistant|>" in out
-    assert "in  the Long Storm: key" in out and "out Martha the fog bell: no key matched" in out
+    assert "in  the Long Storm: key" in out
+    assert "Martha the fog bell" in next(line for line in out.splitlines() if line.startswith("out no key matched: "))
 
 
 def test_show_prints_rows_as_training_sees_them(tmp_path, monkeypatch, capsys):

@@ -411,3 +411,10 @@ def test_what_a_prompt_lost_is_told_while_training():
         Conversation((Message("user", "Hi."), Message("assistant", "Ho.")), "Mira"), long, nano(), on_note=told.append
     )
     assert any("was cut" in note for note in told) and any("left out: example" in note for note in told)
+
+
+def test_a_stand_in_for_a_name_calls_no_lore():
+    entries = [{"keys": ["friend"], "name": "friend", "content": "A friend came."}]
+    card = CharacterCard.model_validate({"name": "Mira", "character_book": {"entries": entries}})
+    assert not any(d.included for d in compose([Message("user", "Hi.")], card, nano())[1].lore)
+    assert all(d.included for d in compose([Message("user", "Hi, friend.")], card, nano())[1].lore)

@@ -48,6 +48,9 @@ def main(argv: list[str]) -> int:
             chat = Chat(persona, chat.memory)
             _greet(chat)
         elif line == "/again" and [m.role for m in chat.messages[-2:]] == ["user", "assistant"]:
+            if settings.seed is not None:
+                # Under a fixed seed another answer needs another seed.
+                settings = settings.updated({"seed": settings.seed + 1})
             _again(chat, settings, said)
         elif line.startswith("/"):
             print(f"  ({COMMANDS})", file=sys.stderr)

@@ -108,10 +108,13 @@ def _print_report(console: "Console", report: "PromptReport") -> None:
 
     if report.lore:
         console.rule("lore")
-    for decision in sorted(report.lore, key=lambda d: not d.included):
-        mark = "[green]in [/]" if decision.included else "[bright_black]out[/]"
-        console.print(
-            f"{mark} {escape(printable(decision.name))}: {escape(printable(decision.reason))}", soft_wrap=True
-        )
+    left_out: dict[str, list[str]] = {}
+    for decision in report.lore:
+        if decision.included:
+            console.print(f"[green]in [/] {escape(printable(f'{decision.name}: {decision.reason}'))}", soft_wrap=True)
+        else:
+            left_out.setdefault(decision.reason, []).append(decision.name)
+    for reason, names in left_out.items():
+        console.print(f"[bright_black]out[/] {escape(printable(f'{reason}: ' + ', '.join(names)))}", soft_wrap=True)
     for text in report.notes:
         console.print(f"[yellow]note[/] {escape(printable(text))}", soft_wrap=True)
