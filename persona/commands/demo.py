@@ -71,7 +71,7 @@ def _held_out(file: Path) -> list[str]:
 def _compare(persona: "Persona", prompts: list[str], say: Callable[[str], None]) -> None:
     say(_HONESTY if persona.base == "persona-nano" else "Held-out prompts, which training never saw.")
     untrained = replace(persona, adapter_name=None)
-    settings = persona.settings.updated({"seed": 1, "max_new_tokens": min(60, persona.settings.max_new_tokens)})
+    settings = persona.settings.updated({"seed": 0, "max_new_tokens": min(60, persona.settings.max_new_tokens)})
     for prompt in prompts:
         say(f"\n  {printable(prompt)}")
         say(f"    base + card   {printable(untrained.generate(prompt, settings))}")
