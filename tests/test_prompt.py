@@ -149,7 +149,7 @@ def same(conversation, template, on_trained=lambda: None, off=lambda: None):
     try:
         return trained(conversation, template) == expected
     except PersonaError:
-        return False
+        return None  # the template refused, which is noticed too, but is no difference of ids
     finally:
         off()
 
@@ -210,11 +210,14 @@ def test_a_rule_switched_off_on_one_side_is_noticed(rule, monkeypatch):
         for kind in ("TEXT_RULES", "TURN_RULES"):
             monkeypatch.setattr(normalise, kind, tuple(r for r in getattr(normalise, kind) if r is not rule))
 
-    assert any(
-        not same(conversation, templates.chat_template(name), off, monkeypatch.undo)
+    found = {
+        same(conversation, templates.chat_template(name), off, monkeypatch.undo)
         for name in templates.names()
         for conversation in HARD
-    )
+    }
+    # These two exist because templates refuse what they mend; without another, the ids themselves differ.
+    refused = rule in (normalise.begin_with_user, normalise.fold_first_system)
+    assert (None if refused else False) in found
 
 
 def test_another_seed_thinking_or_date_on_one_side_is_noticed():
