@@ -206,7 +206,7 @@ def load_personas(
         from persona.engines.local import LocalEngine
 
         engine = LocalEngine(base, quantization=quantization or _common_quantization(contracts), adapters=adapters)
-    settings = _default_settings(base.generation_config)
+    settings = default_settings(base.generation_config)
     return {
         slug: Persona(
             slug,
@@ -275,7 +275,7 @@ def _common_quantization(contracts: Mapping[str, Contract]) -> Literal["nf4", "n
     return "nf4" if kinds == {"nf4"} else "none"
 
 
-def _default_settings(advice: Mapping[str, Any]) -> GenerationSettings:
+def default_settings(advice: Mapping[str, Any]) -> GenerationSettings:
     """The base's own advice where it gives any that we allow, ours elsewhere."""
     ranges = GenerationSettings.ranges()
     usable = {

@@ -64,7 +64,7 @@ def in_workplace(workplace, monkeypatch):
     torch.set_num_threads(threads)
 
 
-ARGUMENTS = "mira --model base --dtype float32 --threads 1 --learning-rate 0.02 --epochs 3 --batch-size 8".split()  # noqa: SIM905
+ARGUMENTS = "mira --model base --dtype float32 --threads 1 --learning-rate 0.02 --epochs 3 --batch-size 8".split()
 
 
 def results(workplace):

@@ -1,0 +1,59 @@
+"""`python -m finetune.pretrain --corpora DIR`: the built-in base, from text to its folder, in one command.
+
+clean -> tokenizer -> views and invented talk -> pools -> batches -> training -> safetensors, tokenizer, template, card
+
+`--evaluate` measures a finished base on what no training run sees, and writes the table into its model card.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from persona.errors import PersonaError
+from persona.paths import NANO_FOLDER
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and print a problem that the user can solve in one piece; the exit status is then 2."""
+    parser = argparse.ArgumentParser(
+        prog="python -m finetune.pretrain",
+        description="Train the built-in base from scratch, or measure it. A second run with the same folder resumes.",
+    )
+    parser.add_argument("--corpora", type=Path, required=True, help="Folder with dialogues.parquet and novels.parquet.")
+    parser.add_argument("--out", type=Path, default=NANO_FOLDER, help="Folder of the base. [persona/nano]")
+    parser.add_argument("--run", type=Path, default=Path("runs/base"), help="Folder of the checkpoints. [runs/base]")
+    parser.add_argument("--steps", type=int, default=2600, help="Optimizer steps of 8,192 tokens. [2600]")
+    parser.add_argument("--seed", type=int, default=0, help="Draws weights, views and order. [0]")
+    parser.add_argument(
+        "--stop-after", type=int, metavar="STEP", help="Stop here; the same command without it goes on."
+    )
+    parser.add_argument("--evaluate", action="store_true", help="Train nothing: measure the base in --out.")
+    parser.add_argument("--beside", type=Path, nargs="*", default=[], help="Other measured bases to show in the table.")
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.evaluate:
+            from finetune.pretrain.evaluation import evaluate
+
+            evaluate(arguments.corpora, arguments.out, beside=arguments.beside)
+        else:
+            from finetune.pretrain.recipe import make_base
+
+            make_base(
+                arguments.corpora,
+                arguments.out,
+                run=arguments.run,
+                steps=arguments.steps,
+                seed=arguments.seed,
+                stop_after=arguments.stop_after,
+            )
+    except PersonaError as error:
+        print(f"pretrain: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
