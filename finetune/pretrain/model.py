@@ -3,7 +3,6 @@
 transformers' Llama is used as it is; attention is registered with it, and the loss takes its last hidden states.
 """
 
-import ctypes
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -128,18 +127,3 @@ def mean_loss(body: Any, head: "Tensor", ids: "Tensor", labels: "Tensor") -> "Te
     with torch.autocast(ids.device.type, torch.bfloat16):
         hidden = body(input_ids=ids, use_cache=False).last_hidden_state.to(torch.bfloat16)
         return _HeadLoss.apply(hidden.reshape(-1, hidden.shape[-1]), head, labels.reshape(-1))
-
-
-def keep_memory() -> None:
-    """Let glibc keep freed memory: every step would ask the kernel for the same pages again (1.6 times as slow).
-
-    Does nothing with another C library. `mallopt(3)`: no mapping per allocation, no trimming, and growth in large steps.
-    """
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    trim_threshold, top_pad, mmap_max = -1, -2, -4
-    mallopt(mmap_max, 0)
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(top_pad, 500_000_000)
