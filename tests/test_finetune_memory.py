@@ -4,13 +4,18 @@ import sys
 import pytest
 
 CODE = """
-import resource, sys, torch
+import ctypes, resource, sys
 from finetune.memory import keep_memory
-torch.set_num_threads(1)
 if sys.argv[1] == "keep": keep_memory()
-torch.ones(20_000_000)
+libc = ctypes.CDLL("libc.so.6")
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+def use():
+    block = libc.malloc(80_000_000)
+    ctypes.memset(block, 1, 80_000_000)
+    libc.free(block)
+use()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20): torch.ones(20_000_000)
+for _ in range(5): use()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
