@@ -1,8 +1,7 @@
 """`python -m finetune.pretrain --corpora DIR`: the built-in base, from text to its folder, in one command.
 
-clean -> tokenizer -> views and invented talk -> pools -> batches -> training -> safetensors, tokenizer, template, card
-
-`--evaluate` measures a finished base on what no training run sees, and writes the table into its model card.
+clean -> tokenizer -> views and invented talk -> pools -> batches -> training -> safetensors, tokenizer, template
+      -> figures on what no training run sees -> model card
 """
 
 import argparse
@@ -31,22 +30,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--evaluate", action="store_true", help="Train nothing: measure the base in --out.")
     parser.add_argument("--beside", type=Path, nargs="*", default=[], help="Other measured bases to show in the table.")
     arguments = parser.parse_args(argv)
+    from finetune.pretrain.evaluation import evaluate
+    from finetune.pretrain.recipe import make_base
+
     try:
-        if arguments.evaluate:
-            from finetune.pretrain.evaluation import evaluate
-
+        finished = arguments.evaluate or make_base(
+            arguments.corpora,
+            arguments.out,
+            run=arguments.run,
+            steps=arguments.steps,
+            seed=arguments.seed,
+            stop_after=arguments.stop_after,
+        )
+        if finished:
             evaluate(arguments.corpora, arguments.out, beside=arguments.beside)
-        else:
-            from finetune.pretrain.recipe import make_base
-
-            make_base(
-                arguments.corpora,
-                arguments.out,
-                run=arguments.run,
-                steps=arguments.steps,
-                seed=arguments.seed,
-                stop_after=arguments.stop_after,
-            )
     except PersonaError as error:
         print(f"pretrain: {error}", file=sys.stderr)
         return 2

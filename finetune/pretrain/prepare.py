@@ -5,7 +5,7 @@ The result depends on the corpora and the seed alone.
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,8 @@ def prepare(corpora: Path, seed: int, tokenizer: "Tokenizer | None" = None) -> M
         views = [random_view(document, rng) for _ in range(times) for document in of_kind]
         pools[kind] = encode([_rendered(view, template) for view in views], tokenizer)
     prose = [document.text + END for document in trained if document.kind == "prose"]
-    pools["prose"] = encode(prose, tokenizer, cut=True)
+    pools["prose"] = encode(prose, tokenizer, "cut")
+    pools["repeated"] = replace(pools["prose"], form="repeated")
     return Material(tokenizer, pools, trained, [document for document in documents if document.held_out])
 
 

@@ -34,13 +34,18 @@ WATCHED = 12
 GENERATION = {"do_sample": True, "temperature": 0.5, "top_p": 0.9, "repetition_penalty": 1.1, "max_new_tokens": 80}
 
 
-def make_base(corpora: Path, out: Path, *, run: Path, steps: int, seed: int, stop_after: int | None = None) -> None:
-    """Train for so many steps in all, from where `run` left off, and put the base into `out`. Raises `PersonaError`."""
+def make_base(corpora: Path, out: Path, *, run: Path, steps: int, seed: int, stop_after: int | None = None) -> bool:
+    """Train for so many steps in all, from where `run` left off, and put the base into `out`; False if it was stopped.
+
+    Raises `PersonaError`.
+    """
     keep_memory()
     settings = {"steps": steps, "seed": seed, "corpora": _fingerprint(corpora)}
-    _same_run(run, settings)
+    _refuse_other_run(run, settings)
     print("reading, rendering and encoding: about a minute", flush=True)
     material = prepare(corpora, seed)
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / "settings.json", settings)
     for kind, pool in material.pools.items():
         print(f"  {kind:9s} {len(pool):8,} documents  {len(pool.ids):11,} tokens", flush=True)
     model = new_model(seed)
@@ -61,11 +66,10 @@ def make_base(corpora: Path, out: Path, *, run: Path, steps: int, seed: int, sto
         )
     if len(log) < steps:
         print(f"stopped after step {len(log)}; the same command goes on from there", flush=True)
-        return
+        return False
     save(out, model, material.tokenizer, settings, log, _machine(device))
-    print(
-        f"saved: {out}\nmeasure it: python -m finetune.pretrain --corpora {corpora} --out {out} --evaluate", flush=True
-    )
+    print(f"saved: {out}", flush=True)
+    return True
 
 
 def _score(model: Any, watched: list[list[Message]], template: ChatTemplate) -> float:
@@ -91,18 +95,16 @@ def _fingerprint(corpora: Path) -> dict[str, int]:
     return {file.name: file.stat().st_size for file in sorted(corpora.glob("*.parquet"))}
 
 
-def _same_run(run: Path, settings: dict[str, Any]) -> None:
+def _refuse_other_run(run: Path, settings: dict[str, Any]) -> None:
     """A folder of checkpoints belongs to one set of settings. Raises `PersonaError` when these are others."""
     file = run / "settings.json"
-    before = json.loads(file.read_text()) if file.exists() else settings
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else settings
     if before != settings:
         raise PersonaError(
             f"The run in this folder has other settings: {before}.",
             where=str(run),
             fix="give another --run, or delete it",
         )
-    run.mkdir(parents=True, exist_ok=True)
-    write_json(file, settings)
 
 
 def save(
