@@ -229,8 +229,8 @@ def test_documents_come_whole_and_each_before_any_comes_again(pools, monkeypatch
 
 def test_passages_are_repeated_once_there_are_words(pools, small):
     both = pools | {"repeated": replace(pools["prose"], form="repeated")}
-    before = [mixture.share_at("repeated", part / 20) for part in range(20)]
-    assert before == [0.0] * 7 + [mixture.REPEATED] * 13
+    shares = [mixture.share_at("repeated", part / 20) for part in range(20)]
+    assert shares == [0.0] * 7 + [0.12] * 4 + [0.30] * 7 + [0.10] * 2
     early = [[ids for ids, _ in islice(mixture.batches(which, 20, 0), 7)] for which in (pools, both)]
     assert all(torch.equal(a, b) for a, b in zip(*early, strict=True))
     feed = mixture._Feed(both["repeated"], random.Random(0))

@@ -20,12 +20,13 @@ FIRST = {"persona": 0.18, "invented": 0.20, "topics": 0.12, "orders": 0.01, "spe
 LAST = {"persona": 0.44, "invented": 0.20, "topics": 0.14, "orders": 0.01, "speech": 0.13, "prose": 0.08}
 """Shares of the tokens at the first and at the last step: narrative teaches English, and then it is talk that counts."""
 
-REPEATED, REPEATED_FROM = 0.12, 0.35
-"""Share of passages that are said two or three times over, and the part of the steps after which they begin.
+REPEATED = ((0.35, 0.12), (0.54, 0.30), (0.90, 0.10))
+"""From which part of the steps on, which share is passages that are said two or three times over.
 
-Without them a base of this size had spoken for 900 steps and copied nothing: 0 of 32 answers held the right name, place
-or job. A repeated passage is nothing but copying, so the attention that copies (the induction heads of Olsson et al.,
-2022, arXiv:2209.11895) pays from the first such token on.
+A repeated passage is nothing but copying, so the attention that copies (the induction heads of Olsson et al., 2022,
+arXiv:2209.11895) pays from the first such token on. Measured on the base that ships: 900 steps without them, and 0 of
+32 answers held the right name, place or job; 500 steps at 12 %, and the second time a passage was said cost 3.2 nats a
+token instead of 4.6; 200 steps at 30 %, and it cost 0.3, and 17 of 32 answers were right.
 """
 
 TOKENS_A_STEP = 8192
@@ -68,7 +69,7 @@ def sequence_at(step: int, steps: int) -> int:
 def share_at(kind: str, part: float) -> float:
     """Share of the kind's tokens when this part of the steps is done; together they need not make 1."""
     if kind == "repeated":
-        return REPEATED if part >= REPEATED_FROM else 0.0
+        return next((share for start, share in reversed(REPEATED) if part >= start), 0.0)
     return FIRST[kind] + (LAST[kind] - FIRST[kind]) * part
 
 
