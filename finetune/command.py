@@ -7,7 +7,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from finetune.memory import keep_memory
 from finetune.settings import add_flags, settings_from
 from persona.errors import PersonaError
 from persona.formats.text import printable
@@ -34,7 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = settings_from(arguments)
         # Waiting OpenMP threads that spin make training nearly twice as slow as soon as anything else runs.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        keep_memory()
         from finetune.run import finetune
 
         # It announces a missing inference kernel that training has no use for.

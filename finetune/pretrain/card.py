@@ -41,7 +41,7 @@ can try the road. It is a stand-in for a real base, not a competitor of one.
 - **Context:** {context:,} tokens; trained on {sequence}, and on whole contexts in the last tenth of the steps.
 - **Chat template:** markers `<|system|> <|user|> <|assistant|> <|end|>`.
 - **Training:** from scratch, {tokens:.1f} M tokens in {steps:,} steps{minutes}, with Muon and AdamW and the recipe in
-  `finetune/pretrain/`, seed {seed}: `python -m finetune.pretrain --corpora DIR --steps {steps}`.
+  `finetune/pretrain/`, seed {seed}: `python -m finetune.pretrain --corpora DIR --steps {steps}`.{note}
 
 {figures}
 ## Data
@@ -77,8 +77,8 @@ the first line, and {left_out:,} more that stand verbatim in the training part a
 
 {table}
 
-Copied by what was asked: {copied}. The names, places, jobs and likes of these 200 questions and their wording are in no
-training text that the grammar writes.
+Copied by what was asked: {copied}. The names, places, jobs and likes of these
+200 questions and their wording are in no training text that the grammar writes.
 
 ## The first {shown} replies to held-out prompts, unselected
 
@@ -98,7 +98,10 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_card(folder: Path, beside: Sequence[Mapping[str, Any]] = ()) -> None:
-    """README.md of the base in `folder`, from its configuration, `training.json` and, once measured, `figures.json`."""
+    """README.md of the base in `folder`, from its configuration, `training.json` and, once measured, `figures.json`.
+
+    A `note` in training.json, written by hand, says what else is to be known about the run.
+    """
     config, training = _read(folder / "config.json"), _read(folder / "training.json")
     measured = _read(folder / FIGURES)
     text = _CARD.format(
@@ -115,6 +118,7 @@ def write_card(folder: Path, beside: Sequence[Mapping[str, Any]] = ()) -> None:
         steps=training["steps"],
         minutes=f" ({training['minutes']:.0f} minutes on {training['where']})",
         seed=training["seed"],
+        note=f"\n  {training['note']}" if "note" in training else "",
         figures=_figures(measured, [*beside, training | measured]) if measured else "",
     )
     write_atomic(folder / "README.md", text)

@@ -122,8 +122,13 @@ class _HeadLoss(torch.autograd.Function):
         return to_hidden * g, to_weight * g, None
 
 
-def mean_loss(body: Any, head: "Tensor", ids: "Tensor", labels: "Tensor") -> "Tensor":
-    """Nats a token over the labels `(batch, tokens)` that are not `IGNORED`; `labels[i]` follows `ids[i]`."""
+def mean_loss(model: Any, layers: Any, ids: "Tensor", labels: "Tensor") -> "Tensor":
+    """Nats a token over the labels `(batch, tokens)` that are not `IGNORED`; `labels[i]` follows `ids[i]`.
+
+    `layers` is the model's body, compiled or not. The embedding stays outside of it: compiled for a CPU, its gradient
+    is summed in whatever order the threads come, and no two runs are the same.
+    """
     with torch.autocast(ids.device.type, torch.bfloat16):
-        hidden = body(input_ids=ids, use_cache=False).last_hidden_state.to(torch.bfloat16)
-        return _HeadLoss.apply(hidden.reshape(-1, hidden.shape[-1]), head, labels.reshape(-1))
+        embedded = model.model.embed_tokens(ids)
+        hidden = layers(inputs_embeds=embedded, use_cache=False).last_hidden_state.to(torch.bfloat16)
+        return _HeadLoss.apply(hidden.reshape(-1, hidden.shape[-1]), model.lm_head.weight, labels.reshape(-1))

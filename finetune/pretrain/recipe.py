@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from finetune.interrupt import stop_on_signals
-from finetune.memory import keep_memory
 from finetune.pretrain.card import write_card
+from finetune.pretrain.memory import keep_memory
 from finetune.pretrain.mixture import TOKENS_A_STEP, batches
 from finetune.pretrain.model import new_model
 from finetune.pretrain.picture import draw_training

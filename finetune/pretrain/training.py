@@ -65,14 +65,14 @@ def train(
     both = optimizers(model.to(device))
     full = [optimizer.param_groups[0]["lr"] for optimizer in both]
     done, log = _resume(model, both, folder)
-    body = torch.compile(model.model) if steps > COMPILE_PAYS_AFTER and _compiler() else model.model
+    layers = torch.compile(model.model) if steps > COMPILE_PAYS_AFTER and _compiler() else model.model
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as bar:
         task = bar.add_task("training", total=steps, completed=done)
         began = time.monotonic() - (log[-1]["seconds"] if log else 0.0)
         for step, (ids, labels) in enumerate(islice(batches, done, steps), done):
             model.train()
-            loss = mean_loss(body, model.lm_head.weight, ids.to(device), labels.to(device))
+            loss = mean_loss(model, layers, ids.to(device), labels.to(device))
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer, peak in zip(both, full, strict=True):

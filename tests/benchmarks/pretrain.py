@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from finetune.memory import keep_memory
+from finetune.pretrain.memory import keep_memory
 from finetune.pretrain.mixture import SEQUENCE, TOKENS_A_STEP
 from finetune.pretrain.model import mean_loss, new_model
 from finetune.pretrain.training import optimizers
@@ -27,7 +27,7 @@ def step(model, both, ids, loss_of):
 
 
 def ours(model, ids):
-    return mean_loss(model.model, model.lm_head.weight, ids[:, :-1], ids[:, 1:])
+    return mean_loss(model, model.model, ids[:, :-1], ids[:, 1:])
 
 
 def peer(model, ids):

@@ -5,7 +5,7 @@ import pytest
 
 CODE = """
 import ctypes, resource, sys
-from finetune.memory import keep_memory
+from finetune.pretrain.memory import keep_memory
 if sys.argv[1] == "keep": keep_memory()
 libc = ctypes.CDLL("libc.so.6")
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
