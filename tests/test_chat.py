@@ -7,7 +7,7 @@ import pytest
 
 from persona.base import Base
 from persona.card import CharacterCard
-from persona.chat import Persona, _default_settings, load_personas
+from persona.chat import Persona, default_settings, load_personas
 from persona.contract import Contract
 from persona.conversation import Message
 from persona.engines.echo import EchoEngine
@@ -157,5 +157,5 @@ def test_another_characters_adapter_is_refused(tmp_path, monkeypatch):
 
 
 def test_the_bases_advice_is_taken_name_by_name():
-    settings = _default_settings({"temperature": 0.6, "max_new_tokens": 32768, "top_k": None, "eos_token_id": 2})
+    settings = default_settings({"temperature": 0.6, "max_new_tokens": 32768, "top_k": None, "eos_token_id": 2})
     assert (settings.temperature, settings.max_new_tokens) == (0.6, GenerationSettings().max_new_tokens)
