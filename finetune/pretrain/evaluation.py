@@ -130,7 +130,7 @@ def copying(engine: LocalEngine, template: ChatTemplate) -> dict[str, Any]:
 
 
 def first_prompts(talks: Sequence[Document], count: int) -> list[list[Message]]:
-    """Histories that end before a reply: the first reply of every view, then the second of every view, and so on."""
+    """Histories that end before a reply: the third reply of every view, then the fourth of every view, and so on."""
     found: list[list[Message]] = []
     views = list(views_of(talks))
     for nth in range(2, 40):

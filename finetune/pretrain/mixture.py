@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from finetune.pretrain.tokenizer import END_ID, SYSTEM_ID
+from persona.prompt import IGNORED
 
 if TYPE_CHECKING:
     import torch
@@ -33,9 +34,6 @@ TOKENS_A_STEP = 8192
 SEQUENCE, FULL_SEQUENCE = 512, 2048
 FULL_SHARE = 0.1
 """The last tenth of the steps sees whole contexts."""
-
-IGNORED = -100
-
 
 Form = Literal["whole", "cut", "repeated"]
 """How a pool's documents enter a row: from their beginning, from anywhere, or as a short passage again and again."""
@@ -139,7 +137,6 @@ def labels_of(ids: "torch.Tensor") -> "torch.Tensor":
     """The ids `(rows, tokens)` with system messages ignored: they are read, not spoken."""
     import torch
 
-    inside = torch.zeros_like(ids)
     opened = (ids == SYSTEM_ID).int().cumsum(1)
     ends = (ids == END_ID).int().cumsum(1)
     last_open = torch.where(ids == SYSTEM_ID, ends, torch.full_like(ends, -1)).cummax(1).values

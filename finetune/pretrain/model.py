@@ -1,4 +1,4 @@
-"""The architecture of the base, and the two operations that make training it on a CPU three times as fast.
+"""The architecture of the base, and two operations that a CPU does faster this way.
 
 transformers' Llama is used as it is; attention is registered with it, and the loss takes its last hidden states.
 """
@@ -10,6 +10,7 @@ import torch
 from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 
 from finetune.pretrain.tokenizer import CONTEXT, END_ID, PAD_ID, VOCABULARY
+from persona.prompt import IGNORED
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,6 @@ ARCHITECTURE: dict[str, Any] = {
 }
 """All sizes are multiples of 64: bitsandbytes' fast 4-bit path on CPUs needs that."""
 
-IGNORED = -100
 _QUERY_BLOCK = 256
 _LOSS_BLOCK = 512
 

@@ -38,14 +38,13 @@ class Material:
     held_out: Sequence[Document]
 
 
-def prepare(corpora: Path, seed: int, tokenizer: "Tokenizer | None" = None) -> Material:
-    """Read the corpora, train the tokenizer (unless one is given), render and encode. Raises `PersonaError`."""
+def prepare(corpora: Path, seed: int) -> Material:
+    """Read the corpora, train the tokenizer, render and encode. Raises `PersonaError`."""
     documents = list(read_corpora(corpora))
     trained = [document for document in documents if not document.held_out]
     rng = random.Random(f"{seed} invented")
     invented = [invent(rng) for _ in range(INVENTED)]
-    if tokenizer is None:
-        tokenizer = train_tokenizer(_tokenizer_texts(trained, invented, seed))
+    tokenizer = train_tokenizer(_tokenizer_texts(trained, invented))
     template = chat_template(tokenizer)
     pools = {"invented": encode([_rendered(talk, template) for talk in invented], tokenizer)}
     for kind, times in VIEWS.items():
@@ -63,7 +62,7 @@ def _rendered(messages: Sequence[Message], template: ChatTemplate) -> str:
     return template.render(messages, add_generation_prompt=False)
 
 
-def _tokenizer_texts(trained: Sequence[Document], invented: Sequence[Sequence[Message]], seed: int) -> Iterable[str]:
+def _tokenizer_texts(trained: Sequence[Document], invented: Sequence[Sequence[Message]]) -> Iterable[str]:
     for document in trained:
         yield from (turn.text for turn in document.turns)
         yield from (sentence for sentences in document.personas for sentence in sentences)
