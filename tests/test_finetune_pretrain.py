@@ -229,7 +229,7 @@ def test_documents_come_whole_and_each_before_any_comes_again(pools, monkeypatch
 
 def test_passages_are_repeated_more_in_the_beginning(pools):
     shares = [mixture.share_at("repeated", part / 10) for part in range(10)]
-    assert shares == [0.20] * 4 + [0.10] * 6
+    assert shares == [0.25] * 4 + [0.10] * 6
     feed = mixture._Feed(replace(pools["prose"], form="repeated"), random.Random(0))
     for _ in range(20):
         piece = feed.take(500, first=False).tolist()

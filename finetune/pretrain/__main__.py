@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--corpora", type=Path, required=True, help="Folder with dialogues.parquet and novels.parquet.")
     parser.add_argument("--out", type=Path, default=NANO_FOLDER, help="Folder of the base. [persona/nano]")
     parser.add_argument("--run", type=Path, default=Path("runs/base"), help="Folder of the checkpoints. [runs/base]")
-    parser.add_argument("--steps", type=int, default=2600, help="Optimizer steps of 8,192 tokens. [2600]")
+    parser.add_argument("--steps", type=int, default=3600, help="Optimizer steps of 8,192 tokens. [3600]")
     parser.add_argument("--seed", type=int, default=0, help="Draws weights, views and order. [0]")
     parser.add_argument(
         "--stop-after", type=int, metavar="STEP", help="Stop here; the same command without it goes on."

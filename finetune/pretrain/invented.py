@@ -100,12 +100,24 @@ def _ask(person: _Person, rng: random.Random) -> list[tuple[str, str]]:
         answer = _filled(rng.choice(("I like {v}.", "I love {v}.", "I enjoy {v}.")), " and ".join(values))
     else:
         answer = _filled(told, rng.choice(values))
-    question = rng.choice(fact.asked)
+    question = _question(fact, rng)
     if rng.random() < 0.1:
         question = f"{_filled(rng.choice(fact.told), fact.draw(rng))} {rng.choice(phrases.RETURNED)}"
     if rng.random() < 0.12:
         answer += f" {rng.choice(phrases.RETURNED)}"
     return [(question, answer)]
+
+
+def _question(fact: phrases.Fact, rng: random.Random) -> str:
+    """A direct or an indirect question, sometimes with words before it, sometimes as people type in a hurry."""
+    if fact.clauses and rng.random() < 0.25:
+        question = rng.choice(phrases.FRAMES).replace("{q}", rng.choice(fact.clauses))
+    else:
+        question = rng.choice(fact.asked)
+        if rng.random() < 0.15:
+            after = question if question.startswith("I ") else question[0].lower() + question[1:]
+            question = rng.choice(phrases.LEADS).replace("{q}", after).replace("{Q}", question)
+    return question.lower().rstrip(".?") if rng.random() < 0.08 else question
 
 
 def _ask_lore(person: _Person, rng: random.Random) -> list[tuple[str, str]]:

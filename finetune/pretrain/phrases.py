@@ -19,6 +19,7 @@ class Fact:
     """A kind of fact about a character: ways to state it, to ask for it, and to tell it. `{v}` is its value.
 
     `stated` is the first person; `described` the third, where `{s}` is the name or a pronoun and the verbs agree.
+    `clauses` are indirect questions, which follow `FRAMES`.
     """
 
     draw: Draw
@@ -26,6 +27,7 @@ class Fact:
     described: tuple[str, ...]
     asked: tuple[str, ...]
     told: tuple[str, ...]
+    clauses: tuple[str, ...] = ()
 
 
 def _number(low: int, high: int) -> Draw:
@@ -78,6 +80,15 @@ FACTS: dict[str, Fact] = {
             "Whom do I have the pleasure of meeting?",
         ),
         ("My name is {v}.", "I'm {v}.", "I am {v}.", "{v}.", "It's {v}.", "You can call me {v}.", "They call me {v}."),
+        (
+            "what your name is",
+            "how people call you",
+            "what you are called",
+            "who is speaking",
+            "which name you bear",
+            "who I am talking to",
+            "what your friends call you",
+        ),
     ),
     "place": Fact(
         words.a_place,
@@ -118,6 +129,16 @@ FACTS: dict[str, Fact] = {
             "My home is in {v}.",
             "In {v}.",
         ),
+        (
+            "where you live",
+            "where you come from",
+            "where your home is",
+            "what town you are from",
+            "where you grew up",
+            "in which country you live",
+            "where your house stands",
+            "which place is home to you",
+        ),
     ),
     "job": Fact(
         words.a_job,
@@ -148,6 +169,15 @@ FACTS: dict[str, Fact] = {
             "What work is it that you do?",
         ),
         ("I'm {a}.", "I am {a}.", "I work as {a}.", "I'm {a}. I have been one for years.", "I am {a} by trade."),
+        (
+            "what your job is",
+            "what you work as",
+            "how you earn your money",
+            "what your trade is",
+            "what work you do",
+            "what you do all day",
+            "how you make a living",
+        ),
     ),
     "like": Fact(
         words.a_like,
@@ -194,6 +224,17 @@ FACTS: dict[str, Fact] = {
             "I enjoy {v}.",
             "Oh, {v}. I love {v}.",
             "I am fond of {v}.",
+        ),
+        (
+            "what you like",
+            "what you enjoy",
+            "what you love most",
+            "what makes you happy",
+            "what your hobbies are",
+            "what you like to do",
+            "one thing that you love",
+            "something that you are fond of",
+            "what you are into",
         ),
     ),
     "dislike": Fact(
@@ -252,6 +293,34 @@ FACTS: dict[str, Fact] = {
     ),
 }
 CORE = ("name", "place", "job", "like")
+FRAMES = (
+    "Tell me {q}.",
+    "Can you tell me {q}?",
+    "Could you tell me {q}, please?",
+    "I would like to know {q}.",
+    "I want to know {q}.",
+    "May I ask {q}?",
+    "I wonder {q}.",
+    "Let me know {q}.",
+    "Will you tell me {q}?",
+    "They asked me {q}.",
+    "Remind me {q}.",
+)
+LEADS = (
+    "So, {q}",
+    "Well, {q}",
+    "Excuse me, {q}",
+    "By the way, {q}",
+    "Now tell me, {q}",
+    "Sorry, {q}",
+    "But {q}",
+    "Hello! {Q}",
+    "I am curious. {Q}",
+    "One more question. {Q}",
+    "It is a fine day. {Q}",
+    "I see. {Q}",
+    "Never mind that. {Q}",
+)
 
 ALSO_ASKED = (
     ("What colour is the {n}?", "The {n} is {c}.", "It is {c}.", "The {n}? It's {c}."),

@@ -113,9 +113,12 @@ def a_name(rng: random.Random) -> str:
     """A first name that people bear, or one that nobody does, so that only copying can get it right."""
     if rng.random() < 0.5:
         return rng.choice(NAMES)
-    made = "".join(rng.choice(_SYLLABLES) for _ in range(rng.choice((1, 2, 2, 3)))) + rng.choice(_CODAS)
-    made = made.capitalize()
+    made = _made_up(rng).capitalize()
     return made if len(made) > 2 and made not in HELD_OUT_NAMES else rng.choice(NAMES)
+
+
+def _made_up(rng: random.Random) -> str:
+    return "".join(rng.choice(_SYLLABLES) for _ in range(rng.choice((1, 2, 2, 3)))) + rng.choice(_CODAS)
 
 
 def a_place(rng: random.Random) -> str:
@@ -128,8 +131,10 @@ def a_place(rng: random.Random) -> str:
 def a_job(rng: random.Random) -> str:
     """What somebody does for a living."""
     chance = rng.random()
-    if chance < 0.7:
+    if chance < 0.6:
         return rng.choice(JOBS)
+    if chance < 0.7:
+        return f"{_made_up(rng)}{rng.choice(('er', 'wright', 'smith', 'master', 'ist'))}"
     verb = rng.choice("maker seller keeper mender collector painter cleaner builder trader hunter driver".split())
     return f"{rng.choice(NOUNS)} {verb}"
 
@@ -137,9 +142,13 @@ def a_job(rng: random.Random) -> str:
 def a_like(rng: random.Random) -> str:
     """What somebody likes, as the object of "I like"."""
     chance = rng.random()
-    if chance < 0.6:
+    if chance < 0.5:
         return rng.choice(LIKES)
+    if chance < 0.6:
+        return plural(_made_up(rng))
     noun = plural(rng.choice(NOUNS))
+    if chance < 0.7:
+        return noun
     if chance < 0.8:
         return f"{rng.choice(ADJECTIVES)} {noun}"
     return f"{rng.choice('collecting making painting buying selling mending drawing cleaning counting'.split())} {noun}"
