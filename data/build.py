@@ -1,155 +1,218 @@
 """The builder's road, read from top to bottom: sources -> rows -> kept | dropped -> split -> files."""
 
 import hashlib
-import shutil
-import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import persona
 from data.answers import answer_rows
-from data.balance import Dropped, mostly_real, without_examples
-from data.filters import sift
-from data.inputs import Input, read_input
+from data.augment import augment_rows
+from data.balance import mostly_real, without_examples
+from data.filters import sift, without_asides
+from data.inputs import Ask, Input, read_input
+from data.language import language_of
+from data.look import Look
 from data.lore import lore_rows
-from data.report import REPORT_FILE, make_report, read_report
+from data.near import THRESHOLD, cluster_rows, drop_near_duplicates, similarity
+from data.personal import hide_in_row
+from data.provenance import FORGOTTEN_FILE, forgotten_in
+from data.report import make_report, silent_entries
+from data.review import Edit, apply_to_rows, apply_to_sources, read_review
 from data.rows import RowMaker
-from data.sources import real_rows, script_rows
-from data.split import SPLITS, Split, split
+from data.save import builder_digest, earlier_report, save
+from data.sources import NO_CONTEXT, Dropped, Voice, entry_name, real_rows, source_rows
+from data.split import Split, leakage, split
+from data.teacher import Teacher, capped, open_teacher, taught_rows, with_context
 from persona.conversation import Conversation
 from persona.errors import PersonaError
-from persona.files import replace_folder, write_json, write_jsonl
 
-ARROW_FOLDER = "hf"
+AUGMENTED_SHARE = 0.25
+"""Of the rows of real lines, those that come a second time with the user's side typed in another way."""
 
-READING = ("card.py", "conversation.py", "formats/*.py", "lore_*.py", "lorebook.py", "memory.py")
-RENDERING = ("base.py", "normalise.py", "prompt.py", "system.py", "template.py")
-"""The files of `persona` that a dataset, and a rendered one, depends on."""
+NEAR_DUPLICATES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build made, or found unchanged."""
+
+    input: Input
+    report: Mapping[str, Any]
+    look: Look | None = None
+    """What was counted on the way; None where the dataset was there already, unchanged."""
 
 
 def build(
-    name: str, *, speaker: str | None = None, seed: int = 0, rendered: bool = False, force: bool = False
-) -> tuple[Input, dict[str, Any], bool]:
-    """Make the dataset of NAME. Gives its input, its report, and whether it was there already and unchanged.
+    name: str,
+    *,
+    speaker: str | None = None,
+    seed: int = 0,
+    rendered: bool = False,
+    force: bool = False,
+    teacher: str | None = None,
+    blocked: frozenset[str] = frozenset(),
+    ask: Ask | None = None,
+) -> Built:
+    """Make the dataset of NAME. `ask` is asked whose voice it is where that is open; `teacher` is a model or its server;
+    rows with one of the words or phrases of `blocked` are left out.
 
     Raises `PersonaError` when there is nothing to read, or nothing is left to train on.
     """
-    source = read_input(name, speaker)
-    inputs = source.digests()
+    source = read_input(name, speaker, ask=ask)
+    forgotten = forgotten_in(source.place.run)
+    if forgotten & {file.name for file in source.files}:
+        source = read_input(name, speaker, ask=ask, forgotten=forgotten)
+        source.notes.append(f"Left out, as {source.place.run / FORGOTTEN_FILE} says: {', '.join(sorted(forgotten))}.")
+    edits = read_review(source.place.run)
     settings = {
+        "name": name,
         "seed": seed,
         "as": speaker and source.card.name,
         "rendered": rendered,
-        "builder": _builder_digest(rendered),
+        "teacher": teacher or "",
+        "blocked": sorted(blocked),
+        "review": hashlib.sha256(repr(sorted(edits.items())).encode()).hexdigest()[:16] if edits else "",
+        "builder": builder_digest(rendered),
     }
-    earlier = _earlier_report(source)
-    if not force and earlier and earlier.get("inputs") == inputs and earlier.get("settings") == settings:
-        return source, earlier, True
-    rows, left_out = make_rows(source, seed)
-    kept, dropped = sift(rows)
+    earlier = earlier_report(source)
+    if not force and earlier and earlier.get("inputs") == source.digests() and earlier.get("settings") == settings:
+        return Built(source, earlier)
+    teaching = open_teacher(teacher, source.place.run) if teacher else None
+    look, done = make_dataset(source, seed, edits, teaching, blocked)
+    report = {
+        "character": source.card.name,
+        "inputs": source.digests(),
+        "settings": settings,
+        **make_report(source.card, done, look),
+    }
+    save(source, done, report, look, rendered)
+    return Built(source, report, look)
+
+
+def make_dataset(
+    source: Input,
+    seed: int,
+    edits: Mapping[str, Edit],
+    teacher: Teacher | None = None,
+    blocked: frozenset[str] = frozenset(),
+) -> tuple[Look, Split]:
+    """Rows -> kept | dropped -> split -> augmented, with everything counted on the way. Raises `PersonaError`."""
+    steps: list[tuple[str, int]] = []
+    rows, dropped = make_rows(source, seed, edits, teacher)
+    steps.append(("rows made", len(rows)))
+    personal: Counter[str] = Counter()
+    hidden = [hide_in_row(without_asides(row)) for row in rows]
+    for _, found in hidden:
+        personal.update(found)
+    kept, objected = sift([row for row, _ in hidden], blocked)
+    steps.append(("filtered", len(kept)))
+    kept, alike = drop_near_duplicates(kept)
+    steps.append(("near duplicates dropped", len(kept)))
     kept, examples = without_examples(kept)
-    done = split(kept, seed)
+    done = split(kept, seed, cluster_rows(kept))
+    steps.append(("split, without leaks", sum(map(len, done.rows.values()))))
     done.rows["train"], beyond = mostly_real(done.rows["train"])
-    if not done.rows["train"]:
+    done.rows["train"], untaught = capped(done.rows["train"])
+    steps.append(("balanced", sum(map(len, done.rows.values()))))
+    done.rows["train"] += augment_rows([row for row in done.rows["train"] if row.is_real], seed, AUGMENTED_SHARE)
+    steps.append(("user turns varied", sum(map(len, done.rows.values()))))
+    everything = [*dropped, *objected, *alike, *examples, *done.dropped, *beyond, *untaught]
+    # A card can live by its lore alone; of a source, the character's own lines are what it was given for.
+    if not done.rows["train"] or (source.is_made and not any(row.is_real for row in done.rows["train"])):
+        reasons = ", ".join(f"{reason}: {n}" for reason, n in Counter(r for _, r in everything).most_common())
         raise PersonaError(
-            f"Nothing of {source.card.name} is left to train on.",
+            f"Nothing of {source.card.name} is left to train on ({reasons or 'no line is theirs'}).",
             where=", ".join(str(file) for file in source.files),
             fix="write dialogue in lines.md, a greeting in card.toml, facts in lore.md",
         )
-    report = make_report(source.card, done, [*left_out, *dropped, *examples, *done.dropped, *beyond])
-    report = {"character": source.card.name, "inputs": inputs, "settings": settings, **report}
-    _write(source, done, report, rendered)
-    return source, report, False
+    measured = leakage(done)
+    book = source.card.character_book
+    look = Look(
+        character=source.card,
+        rows=done.rows,
+        dropped=everything,
+        steps=steps,
+        speakers=_speakers(source),
+        sources=_described(source),
+        quarantined=[(s.name, q.place, q.reason) for s in source.sources for q in s.quarantined],
+        silent_entries=silent_entries(source.card, done),
+        entries=[entry_name(entry, place) for place, entry in enumerate(book.entries if book else ())],
+        personal=personal,
+        near_duplicates=_pairs_shown(kept, alike),
+        leakage=measured,
+        notes=[*source.notes, *(note for s in source.sources for note in s.notes), *done.warnings],
+    )
+    return look, done
 
 
-def make_rows(source: Input, seed: int) -> tuple[list[Conversation], Dropped]:
+def make_rows(
+    source: Input, seed: int, edits: Mapping[str, Edit], teacher: Teacher | None = None
+) -> tuple[list[Conversation], Dropped]:
     """Every row that the input gives, real lines first; and those that are left out for where they stand."""
-    make = RowMaker(source.card, seed, source.scenes, whole_names=source.is_script)
+    make = RowMaker(source.card, seed, source.scenes, whole_names=source.is_made)
+    voice = Voice(source.labels)
+    real = list(real_rows(source.card, source.scenes, make))
     dropped: Dropped = []
-    if source.is_script:
-        real, dropped = script_rows(source.scenes, source.files[0].name, make)
-    else:
-        real = list(real_rows(source.card, source.scenes, make))
+    for each in apply_to_sources(source.sources, edits, voice):
+        rows, left_out = source_rows(each, voice, make)
+        real += rows
+        dropped += left_out
+    if teacher:
+        alone = [row for row, reason in dropped if reason == NO_CONTEXT]
+        answering, alone_still = with_context(alone, source.card, teacher)
+        real += answering
+        dropped = [(row, reason) for row, reason in dropped if reason != NO_CONTEXT] + alone_still
     replies = [reply for row in real for reply in row.replies]
-    synthetic = [*lore_rows(source.card, replies, make), *answer_rows(source.card, replies, make)]
-    return [*real, *synthetic], dropped
+    english = language_of(replies) in ("", "en")
+    if not english:
+        source.notes.append("The character does not speak English: only its real lines are used, and no questions.")
+    synthetic = [*lore_rows(source.card, replies, make), *answer_rows(source.card, replies, make)] if english else []
+    if teacher and english:
+        taught, refused = taught_rows(source.card, replies, make, teacher)
+        synthetic += taught
+        dropped += refused
+    kept, judged = apply_to_rows([*real, *synthetic], edits)
+    return kept, [*dropped, *judged]
 
 
-def _write(source: Input, done: Split, report: dict[str, Any], rendered: bool) -> None:
-    """All files into a temporary folder beside the dataset, which then takes its place."""
-    source.place.run.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".dataset.", dir=source.place.run))
-    try:
-        tables = {name: [row.to_row() for row in done.rows[name]] for name in SPLITS}
-        for name, table in tables.items():
-            write_jsonl(temporary / f"{name}.jsonl", table)
-        _write_arrow(temporary / ARROW_FOLDER, tables)
-        if rendered:
-            from data.rendered import render
-
-            for name in SPLITS:
-                write_jsonl(temporary / "rendered" / f"{name}.jsonl", render(done.rows[name], source.card))
-        report["digest"] = _digest(temporary)
-        report["files"] = sorted(f.relative_to(temporary).as_posix() for f in temporary.rglob("*") if f.is_file())
-        write_json(temporary / REPORT_FILE, report)
-        if source.is_script:
-            source.card.save(source.place.card)
-        temporary.chmod(0o755)
-        replace_folder(temporary, source.place.dataset)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _speakers(source: Input) -> list[tuple[str, int]]:
+    lines = Counter(who for scene in source.scenes for who, _ in scene.turns)
+    lines.update(u.speaker or "?" for s in source.sources for scene in s.scenes for u in scene.utterances)
+    return lines.most_common()
 
 
-def _write_arrow(folder: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """A `DatasetDict` of the splits that have rows (`save_to_disk` fails on an empty one)."""
-    from datasets import Dataset, DatasetDict, Features, List, Value, disable_progress_bars
-
-    text = Value("string")
-    features = Features(
-        id=text,
-        character=text,
-        messages=List({"role": text, "content": text, "name": text}),
-        lore=text,
-        seed=Value("int64"),
-        origin=text,
-        source=text,
-        scene=text,
-        notes={"entry": text},
-    )
-    disable_progress_bars()
-    # from_list, not from_json: the state file of the latter names a cache folder and differs from run to run.
-    filled = {name: [_with_every_field(row) for row in table] for name, table in tables.items() if table}
-    DatasetDict({name: Dataset.from_list(rows, features=features) for name, rows in filled.items()}).save_to_disk(
-        folder
-    )
+def _described(source: Input) -> list[dict[str, str]]:
+    """What the page and the dataset card say of every file."""
+    read = {s.name: s for s in source.sources}
+    table = []
+    for name, digest in source.digests().items():
+        told = read.get(Path(name).name)
+        lines = sum(len(scene.utterances) for scene in told.scenes) if told else 0
+        table.append(
+            {
+                "name": name,
+                "kind": told.kind if told else "character",
+                "licence": told.licence if told else "",
+                "language": told.language if told else "",
+                "sha256": digest,
+                "lines": f"{lines:,}" if told else "",
+            }
+        )
+    return table
 
 
-def _with_every_field(row: Mapping[str, Any]) -> dict[str, Any]:
-    messages = [{"role": m["role"], "content": m["content"], "name": m.get("name")} for m in row["messages"]]
-    return {**row, "messages": messages, "notes": {"entry": row["notes"].get("entry", "")}}
+def _pairs_shown(kept: Sequence[Conversation], alike: Dropped) -> list[tuple[str, str]]:
+    """A few near duplicates, each beside a row that was kept."""
+    pairs = []
+    for row, _ in alike[:NEAR_DUPLICATES_SHOWN]:
+        text = _as_text(row)
+        twin = next((other for each in kept if similarity(other := _as_text(each), text) >= THRESHOLD), None)
+        if twin is not None:
+            pairs.append((twin, text))
+    return pairs
 
 
-def _digest(folder: Path) -> str:
-    """SHA-256 over the rows of all splits."""
-    return hashlib.sha256(b"\0".join((folder / f"{name}.jsonl").read_bytes() for name in SPLITS)).hexdigest()
-
-
-def _builder_digest(rendered: bool) -> str:
-    """SHA-256 of the code that makes a dataset: one of an older builder is not up to date."""
-    library = Path(persona.__file__).parent
-    patterns = (*READING, *RENDERING) if rendered else READING
-    files = [*Path(__file__).parent.glob("*.py"), *(file for pattern in patterns for file in library.glob(pattern))]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sorted(files))).hexdigest()[:16]
-
-
-def _earlier_report(source: Input) -> dict[str, Any] | None:
-    """The report of a whole dataset that is as it was written; None when there is none."""
-    folder, report = source.place.dataset, read_report(source.place.dataset)
-    if report is None or not isinstance(report.get("files"), list):
-        return None
-    files = [folder / str(file) for file in report["files"]]
-    if source.is_script:
-        files.append(source.place.card)
-    whole = all(file.is_file() for file in files) and report.get("digest") == _digest(folder)
-    return report if whole else None
+def _as_text(row: Conversation) -> str:
+    return "\n".join(message.content for message in row.messages)

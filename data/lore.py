@@ -10,6 +10,7 @@ from data.manner import Manner
 from data.names import names_of, pronouns_of
 from data.rows import RowMaker, tidy
 from data.sources import entry_name, split_dialogue
+from data.split import HELD_OUT_QUESTION
 from data.telling import is_prose, lore_answers
 from data.voice import second_person
 from persona.card import CharacterCard
@@ -21,6 +22,11 @@ from persona.memory import DEFAULT_USER_NAME
 QUESTIONS_PER_ENTRY = 3
 SHARE_WITHOUT_LORE = 1 / 3
 
+TELLINGS_PER_ENTRY = 2
+
+_PERSON = re.compile(r"[A-Z][\w'’.-]*(?: (?:of |the |de |van |von )?[A-Z][\w'’.-]*){0,3}")
+_OF_A_PERSON = re.compile(r"\b(?:he|she|him|her|his|hers|husband|wife|brother|sister|friend|mother|father)\b")
+_OF_ONESELF = re.compile(r"(?:I|My|I'm|I've|I'll|I'd)\b")
 _CHARACTERS_PER_TOKEN = 4
 _AMPLE_TOKENS = 1_000_000
 
@@ -37,6 +43,7 @@ def lore_rows(card: CharacterCard, replies: Sequence[str], make: RowMaker) -> It
             answers = lore_answers(lore_prose(entry, card.spoken_name), names, pronouns, name)
             if answers:
                 yield from _entry_rows(entry, index, names, answers, manner, make)
+                yield from _telling_rows(name, answers, manner, make)
 
 
 def _entry_rows(
@@ -48,8 +55,12 @@ def _entry_rows(
     asked = [ask.as_typed(question, rng) for question in lore_questions(entry, name, names, rng)]
     calling = [q for q in asked if index in entries_called(make.card, Message("user", q), make.seed)]
     # One answer to three questions would be learnt by rote.
-    for number, question in enumerate((calling or asked)[: min(QUESTIONS_PER_ENTRY, len(answers) + 1)]):
+    trained = min(QUESTIONS_PER_ENTRY, len(answers) + 1)
+    for number, question in enumerate((calling or asked)[: trained + 1]):
         answer = manner.lend(answers[number % len(answers)], rng)
+        if number == trained:
+            yield _held_out_question(question, answer, name, index, make)
+            break
         for lore in (True, False):
             if bool(calling) if lore else not calling or rng.random() < SHARE_WITHOUT_LORE:
                 turns = [("{{user}}", question), ("{{char}}", answer)]
@@ -57,6 +68,31 @@ def _entry_rows(
                 # Chance and the name of who asks have a say in what is called, and both belong to the row.
                 called = lore and index in entries_called(make.card, row.messages[0], row.seed)
                 yield replace(row, lore=called)
+
+
+def _held_out_question(question: str, answer: str, name: str, index: int, make: RowMaker) -> Conversation:
+    """A trained fact asked for in words that training never has: whether the fact was learnt, or its question."""
+    row = make.dialogue(
+        [("{{user}}", question), ("{{char}}", answer)],
+        source="lore",
+        scene=name,
+        origin="lore",
+        notes={"entry": name, HELD_OUT_QUESTION: "yes"},
+    )
+    return replace(row, lore=index in entries_called(make.card, row.messages[0], row.seed))
+
+
+def _telling_rows(name: str, answers: Sequence[str], manner: Manner, make: RowMaker) -> Iterator[Conversation]:
+    """What the character tells of itself unasked: half of it out of the blue, half into a silence that somebody leaves.
+
+    Without lore: the prompt would hold what is to be remembered.
+    """
+    rng = make.rng(f"telling/{name}")
+    own = [answer for answer in answers if _OF_ONESELF.match(answer)]
+    for answer in own[:TELLINGS_PER_ENTRY]:
+        opener = [] if rng.random() < 0.5 else [("{{user}}", ask.as_typed(rng.choice(ask.OPENERS), rng))]
+        turns = [*opener, ("{{char}}", manner.lend(answer, rng))]
+        yield make.dialogue(turns, source="telling", scene=name, origin="telling", lore=False, notes={"entry": name})
 
 
 def entries_called(card: CharacterCard, question: Message, seed: int) -> frozenset[int]:
@@ -107,7 +143,9 @@ def lore_questions(entry: LoreEntry, name: str, names: Sequence[str], rng: rando
         topic = topic[0].lower() + topic[1:] if topic.startswith("Your ") else topic
         asks = topic.split()[0] in ("what", "how", "why", "where", "when", "who")
         owns = topic.startswith("your ")
+        somebody = not owns and _PERSON.fullmatch(topic) and _OF_A_PERSON.search(entry.content)
         forms: Sequence[str] = ask.ABOUT_CLAUSE if asks else ask.ABOUT_THEIR_OWN if owns else ask.ABOUT_THING
+        forms = ask.ABOUT_PERSON if somebody else forms
         asked += [f.format(topic=topic) for f in forms]
     rng.shuffle(asked)
     return list(dict.fromkeys(q[0].upper() + q[1:] for q in asked))

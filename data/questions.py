@@ -12,6 +12,17 @@ ABOUT_THING = (
     "What about {topic}?",
     "{topic}?",
 )
+ABOUT_PERSON = (
+    "Who is {topic}?",
+    "Do you know {topic}?",
+    "How do you know {topic}?",
+    "Tell me about {topic}.",
+    "What is {topic} like?",
+    "What can you tell me about {topic}?",
+    "What do you think of {topic}?",
+)
+"""Of somebody whom the character knows."""
+
 ABOUT_THEIR_OWN = (
     "Tell me about {topic}.",
     "What can you tell me about {topic}?",
@@ -25,6 +36,18 @@ ABOUT_CLAUSE = ("Tell me {topic}.", "Can you tell me {topic}?", "I would like to
 """Of a topic such as "what you like"."""
 
 ABOUT_THEMSELVES = ("Tell me about yourself.", "What should I know about you?", "Can you tell me about yourself?")
+
+OPENERS = (
+    "Tell me something.",
+    "What is on your mind?",
+    "Go on, say something.",
+    "Talk to me.",
+    "Tell me something that I don't know about you.",
+    "I have a little time. Tell me something.",
+    "It is quiet today.",
+    "You look thoughtful.",
+)
+"""What leaves the choice of the topic to the character."""
 
 IDENTITY = (
     "Who are you?",

@@ -59,6 +59,7 @@ class RowMaker:
         scene: str,
         origin: Origin,
         lore: bool = True,
+        identity: str = "",
         notes: Mapping[str, str] | None = None,
     ) -> Conversation:
         """A row from (speaker, text) in order, as far as the character's last line: what follows trains nothing."""
@@ -66,8 +67,9 @@ class RowMaker:
             (i for i, (speaker, _) in enumerate(turns) if speaker.casefold() in self.names), default=len(turns) - 1
         )
         place = f"{source}/{scene}"
-        number = self.ids[place] = self.ids.get(place, 0) + 1
-        identity = place if number == 1 else f"{place}/{number}"
+        if not identity:
+            number = self.ids[place] = self.ids.get(place, 0) + 1
+            identity = place if number == 1 else f"{place}/{number}"
         rng = self.rng(identity)
         user = self._user_name(turns, rng)
         messages = tuple(self._message(speaker, text, user, rng) for speaker, text in turns[: last + 1])

@@ -1,13 +1,18 @@
-"""Where dialogue comes from: the author's own lines in a character folder, a card, a lorebook or a plain script."""
+"""Where dialogue comes from: the author's own lines in a character folder, a card, a lorebook, or any read source."""
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from data.rows import RowMaker, tidy
+from data.source import CHARACTER, USER, Source, Utterance
 from persona.card import CharacterCard
 from persona.conversation import Conversation
 from persona.formats.folder import Scene, parse_scenes
 from persona.lorebook import LoreEntry
+
+TRAINED_CONFIDENCE = 0.9
+"""Lines whose speaker was found by rules are trained from here on; where a source names its speakers, all are."""
 
 WINDOW_TURNS = 12
 """Turns of a scene cut from a script without scenes of its own."""
@@ -28,10 +33,13 @@ BLOCKS = 12
 APART_TURNS = 12
 """Windows with so much between them, a window's length, do not touch."""
 
+NO_CONTEXT = "nothing was said before it"
+
 _MARKED = re.compile(r"^[ \t]*(\{\{user\}\}|\{\{char\}\}|<user>|<bot>|<char>)[ \t]*:[ \t]*(.*)$", re.IGNORECASE)
 _END_OF_TALK = re.compile(r"^\s*(?:\[|<start>|-{3,}|#)", re.IGNORECASE)
 
 Turns = Sequence[tuple[str, str]]
+Dropped = list[tuple[Conversation, str]]
 
 
 def real_rows(card: CharacterCard, scenes: Sequence[Scene], make: RowMaker) -> Iterator[Conversation]:
@@ -87,34 +95,92 @@ def entry_name(entry: LoreEntry, index: int) -> str:
     return (entry.name or entry.comment or next(iter(entry.keys), "") or f"entry {index + 1}").strip()
 
 
-def script_rows(
-    scenes: Sequence[Scene], source: str, make: RowMaker
-) -> tuple[list[Conversation], list[tuple[Conversation, str]]]:
-    """(rows, dropped): the scenes in which the character speaks, cut to windows where they are longer.
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Whose lines are trained: the labels of the character in a source, in lower case, and how sure a line must be."""
 
-    All windows of a scene are one scene of the dataset. Of a script without scenes, blocks of windows are, and the
-    window between two neighbouring blocks is dropped: what is held out touches nothing that is trained.
+    labels: frozenset[str]
+    trained_confidence: float = TRAINED_CONFIDENCE
+
+    def has(self, utterance: Utterance) -> bool:
+        """Whether a line is said to be the character's."""
+        return utterance.speaker.casefold() in self.labels
+
+    def trains(self, utterance: Utterance) -> bool:
+        """Whether it is surely enough the character's to be trained."""
+        return self.has(utterance) and utterance.confidence >= self.trained_confidence
+
+
+def source_rows(source: Source, voice: Voice, make: RowMaker) -> tuple[list[Conversation], Dropped]:
+    """(rows, dropped): the parts of a source's scenes in which the character speaks, cut to windows where they are long.
+
+    All windows of a scene are one scene of the dataset. Of a source with hardly any scenes, blocks of windows are, and
+    the window between two neighbouring blocks is dropped: what is held out touches nothing that is trained. A line that
+    may be the character's and may be somebody else's ends a window, and stands in none but directly before the
+    character's answer.
     """
     spans = [
-        (number, start, end)
-        for number, scene in enumerate(scenes)
-        for start, end in windows(scene.turns, [speaker.casefold() in make.names for speaker, _ in scene.turns])
+        (number, first + start, first + end)
+        for number, scene in enumerate(source.scenes)
+        for first, piece in certain_pieces(scene.utterances, voice)
+        for start, end in windows([(u.speaker, u.text) for u in piece], [voice.trains(u) for u in piece])
     ]
     if len({number for number, _, _ in spans}) >= FEWEST_SCENES:
         blocks: list[int | None] = [number for number, _, _ in spans]
     else:
         blocks = blocks_of(spans)
     rows: list[Conversation] = []
-    dropped: list[tuple[Conversation, str]] = []
+    dropped: Dropped = []
     for (number, start, end), block in zip(spans, blocks, strict=True):
-        turns = [(display_name(speaker), text) for speaker, text in scenes[number].turns[start:end]]
-        scene = f"border at {number + 1}:{start + 1}" if block is None else f"{block + 1}"
-        row = make.dialogue(turns, source=source, scene=scene, origin="real")
+        said = source.scenes[number].utterances[start:end]
+        row = make.dialogue(
+            [(CHARACTER if voice.has(u) else display_name(u.speaker) or USER, u.text) for u in said],
+            source=source.name,
+            scene=f"border at {number + 1}:{start + 1}" if block is None else f"{block + 1}",
+            origin="real",
+            identity=utterance_id(source, number, start),
+            notes=_notes(source, said, voice),
+        )
         if block is None:
             dropped.append((row, "between two blocks of a script"))
+        elif all(voice.has(u) for u in said):
+            dropped.append((row, NO_CONTEXT))
         else:
             rows.append(row)
     return rows, dropped
+
+
+def utterance_id(source: Source, scene: int, index: int) -> str:
+    """A name for a line that stays as long as the file does: file, scene and line of the scene, from 1."""
+    return f"{source.name}/{scene + 1}/{index + 1}"
+
+
+def certain_pieces(utterances: Sequence[Utterance], voice: Voice) -> Iterator[tuple[int, Sequence[Utterance]]]:
+    """(index of its first line, lines): the parts of a scene in which it is clear who is the character and who is not."""
+    begin = 0
+    for place, utterance in enumerate(utterances):
+        following = utterances[place + 1] if place + 1 < len(utterances) else None
+        doubtful = voice.has(utterance) and not voice.trains(utterance)
+        if doubtful or not (utterance.speaker or (following and voice.trains(following))):
+            if place > begin:
+                yield begin, utterances[begin:place]
+            begin = place + 1
+        elif not utterance.speaker and place > begin:
+            yield begin, utterances[begin:place]
+            begin = place
+    if begin < len(utterances):
+        yield begin, utterances[begin:]
+
+
+def _notes(source: Source, said: Sequence[Utterance], voice: Voice) -> dict[str, str]:
+    """Where a row stands in its source, and by which rules its replies are the character's."""
+    replies = [u for u in said if voice.trains(u)]
+    places = [u.place for u in said if u.place]
+    notes = {"place": " to ".join(dict.fromkeys((places[0], places[-1]))) if places else "", "licence": source.licence}
+    rules = dict.fromkeys(u.rule for u in replies if u.rule)
+    if rules:
+        notes |= {"rule": ", ".join(rules), "confidence": f"{min(u.confidence for u in replies):.2f}"}
+    return {key: value for key, value in notes.items() if value}
 
 
 def blocks_of(spans: Sequence[tuple[int, int, int]]) -> list[int | None]:

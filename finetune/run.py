@@ -1,14 +1,14 @@
 """One fine-tuning run from a character's name to its adapter: reads what there is, trains, keeps the best, reports."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from finetune.inputs import Inputs, read_inputs
 from finetune.parallel import is_first_process, processes
 from finetune.settings import FinetuneSettings
 from persona.contract import Contract
-from persona.files import write_json
+from persona.files import write_json, write_jsonl
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 AIM_STEPS = 200
 MOST_EPOCHS = 6
+
+ROW_LOSSES_FILE = "row_losses.jsonl"
+ROWS_SCORED = 2_000
+"""Of the trained rows, at most, once at the end."""
 
 
 def finetune(name: str, settings: FinetuneSettings, *, force: bool = False) -> int:
@@ -55,6 +59,7 @@ def _train(name: str, settings: FinetuneSettings, inputs: Inputs, mark: str, acc
     from finetune.parallel import uses_bfloat16
     from finetune.progress import Progress
     from finetune.report import History
+    from finetune.validation import row_losses
 
     quiet_libraries()
     loaded = load(inputs.base, settings, accelerator.device, bfloat16=uses_bfloat16(settings.dtype, accelerator.device))
@@ -99,6 +104,7 @@ def _train(name: str, settings: FinetuneSettings, inputs: Inputs, mark: str, acc
         restore(loaded.model, best)
         history.test_after = validation.scores(model, test=True).test
         if is_first_process():
+            _write_row_losses(inputs, row_losses(model, inputs.train[:ROWS_SCORED], accelerator))
             facts = _facts(settings, inputs, loaded, accelerator, mark) | {"learning_rate": rate, "finished": finished}
             write_results(inputs, loaded, history, facts, progress)
         if not finished:
@@ -206,6 +212,12 @@ def _facts(
         "settings": settings.to_dict(),
         "fingerprint": mark,
     }
+
+
+def _write_row_losses(inputs: Inputs, losses: Mapping[str, float]) -> None:
+    """What `python -m data review` shows first: a line that stays improbable is often somebody else's."""
+    worst = sorted(losses.items(), key=lambda pair: (-pair[1], pair[0]))
+    write_jsonl(inputs.place.run / ROW_LOSSES_FILE, [{"id": id, "loss": round(loss, 4)} for id, loss in worst])
 
 
 def peak_memory_bytes(accelerator: "Accelerator") -> int:

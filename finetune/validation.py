@@ -73,6 +73,20 @@ def _closing(run: Sequence[int], end_of_turn: Sequence[int]) -> int:
 
 
 @torch.no_grad()
+def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator) -> dict[str, float]:
+    """Nats per trained token of every row by its id, the worst of its sequences; on this process alone."""
+    inner = accelerator.unwrap_model(model)
+    was_training = inner.training
+    inner.eval()
+    losses: dict[str, float] = {}
+    for example in examples:
+        loss = float(token_losses(inner, collate([example], accelerator.device)).mean())
+        losses[example.id] = max(loss, losses.get(example.id, 0.0))
+    inner.train(was_training)
+    return losses
+
+
+@torch.no_grad()
 def score(model: Any, rows: Sequence[HeldOut], accelerator: Accelerator) -> Score:
     """Score rows, shared out over the processes; afterwards the model trains again if it did before."""
     inner = accelerator.unwrap_model(model)

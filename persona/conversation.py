@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 from persona.errors import PersonaError
 
 Role = Literal["system", "user", "assistant"]
-Origin = Literal["real", "greeting", "example", "lore", "identity", "unknown", "smalltalk"]
+Origin = Literal["real", "greeting", "example", "lore", "telling", "identity", "unknown", "smalltalk", "teacher"]
 
 REAL_ORIGINS: frozenset[str] = frozenset({"real", "greeting", "example"})
 """Origins whose assistant lines were written by the character's author; the others are synthetic."""

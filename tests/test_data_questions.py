@@ -10,6 +10,7 @@ from data import questions as ask
 from data.answers import answer_rows
 from data.lore import entries_called, lore_questions, lore_rows
 from data.rows import RowMaker
+from data.split import HELD_OUT_QUESTION
 from data.telling import as_said, lore_answers
 from persona.card import CharacterCard
 from persona.conversation import Message
@@ -68,14 +69,33 @@ def test_a_third_of_the_questions_goes_without_lore_too():
     content = "Mira keeps one of the things. Mira likes some of the others."
     book = {"entries": [{"name": f"the thing{n}", "keys": [f"thing{n}"], "content": content} for n in range(100)]}
     card = CARD.model_copy(update={"character_book": CharacterCard(name="x", character_book=book).character_book})
-    counts = Counter(r.lore for r in lore_rows(card, [], RowMaker(card, 0)))
+    asked = [r for r in lore_rows(card, [], RowMaker(card, 0)) if r.origin == "lore"]
+    counts = Counter(r.lore for r in asked if HELD_OUT_QUESTION not in r.notes)
     assert counts[True] == 300 and 70 < counts[False] < 130
 
 
 def test_one_answer_is_given_to_two_questions_at_most():
     book = {"entries": [{"name": "the pond", "keys": ["pond"], "content": "Mira keeps frogs in a pond."}]}
     card = CARD.model_copy(update={"character_book": CharacterCard(name="x", character_book=book).character_book})
-    assert len([r for r in lore_rows(card, [], RowMaker(card, 0)) if r.lore]) == 2
+    rows = list(lore_rows(card, [], RowMaker(card, 0)))
+    assert len([r for r in rows if r.lore and r.origin == "lore" and HELD_OUT_QUESTION not in r.notes]) == 2
+    (held_out,) = [r for r in rows if HELD_OUT_QUESTION in r.notes]
+    assert held_out.messages[0].content.lower() not in {
+        r.messages[0].content.lower() for r in rows if r is not held_out
+    }
+
+
+def test_a_fact_about_oneself_is_told_unasked_too():
+    book = {"entries": [{"name": "the pond", "keys": ["pond"], "content": "Mira keeps frogs in a pond."}]}
+    card = CARD.model_copy(update={"character_book": CharacterCard(name="x", character_book=book).character_book})
+    told = [r for r in lore_rows(card, [], RowMaker(card, 0)) if r.origin == "telling"]
+    assert [r.replies for r in told] == [("I keep frogs in a pond.",)] and not told[0].lore
+
+
+def test_somebody_is_asked_for_as_a_person():
+    content = "Nell Harrow is her aunt. Mira visits her on Sundays."
+    entry = LoreEntry(name="Nell Harrow", keys=("Nell",), content=content)
+    assert "Who is Nell Harrow?" in lore_questions(entry, "Nell Harrow", ("Mira",), random.Random(0))
 
 
 def test_an_answer_never_begins_in_the_middle():

@@ -6,14 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.rows import RowMaker, tidy
+from data.source import Scene, Source, Utterance
 from data.sources import (
     APART_TURNS,
     CONTEXT_TURNS,
     WINDOW_TURNS,
+    Voice,
     blocks_of,
+    certain_pieces,
     display_name,
     real_rows,
-    script_rows,
+    source_rows,
     split_dialogue,
     windows,
 )
@@ -108,10 +111,15 @@ def test_a_long_speech_ends_a_window():
     assert list(windows(turns, [False, True, False, True])) == [(0, 2), (2, 4)]
 
 
+def source_of(text):
+    scenes = (Scene(tuple(Utterance(*turn) for turn in scene.turns)) for scene in parse_scenes(text, "p"))
+    return Source("script", "play.txt", tuple(scenes))
+
+
 def test_a_printed_play_is_read():
     play = "KING RICHARD III:\nAy, what's o'clock?\n\nBUCKINGHAM:\nUpon the stroke of ten.\n\nKing Richard III:\nWell, let it strike.\n"
     card = CharacterCard(name=display_name("KING RICHARD III"))
-    (row,), dropped = script_rows(parse_scenes(play, "p"), "play.txt", RowMaker(card, 0))
+    (row,), dropped = source_rows(source_of(play), Voice(frozenset({"king richard iii"})), RowMaker(card, 0))
     assert not dropped
     assert card.name == "King Richard III"
     assert row.replies == ("Ay, what's o'clock?", "Well, let it strike.") and row.messages[1].name == "Buckingham"
@@ -119,7 +127,8 @@ def test_a_printed_play_is_read():
 
 def script(text):
     card = CharacterCard(name="Queen Margaret")
-    return script_rows(parse_scenes(text, "p"), "play.txt", RowMaker(card, 0, whole_names=True))
+    voice = Voice(frozenset({"queen margaret"}))
+    return source_rows(source_of(text), voice, RowMaker(card, 0, whole_names=True))
 
 
 def test_a_script_knows_the_character_by_the_whole_label_only():
@@ -159,3 +168,40 @@ def test_windows_of_different_blocks_are_apart(given_windows):
         if None not in blocks[place - 1 : place + 1] and blocks[place - 1] != blocks[place]:
             assert spans[place][1] - spans[place - 1][2] >= APART_TURNS
     assert not any(a is b is None for a, b in pairwise(blocks)), "one window is enough"
+
+
+MINE = Voice(frozenset({"mira"}))
+
+
+def said(*lines):
+    return [Utterance(speaker, f"line {n}", confidence=sure) for n, (speaker, sure) in enumerate(lines)]
+
+
+def test_a_doubtful_line_of_the_character_ends_a_window():
+    lines = said(("Tom", 1), ("Mira", 0.95), ("Mira", 0.4), ("Tom", 0.5), ("Mira", 0.95))
+    assert [(first, len(piece)) for first, piece in certain_pieces(lines, MINE)] == [(0, 2), (3, 2)]
+
+
+def test_a_line_of_nobody_stands_only_directly_before_an_answer():
+    lines = said(("Tom", 1), ("", 0), ("Tom", 1), ("Mira", 1), ("", 0), ("Mira", 1))
+    assert [(first, len(piece)) for first, piece in certain_pieces(lines, MINE)] == [(0, 1), (2, 2), (4, 2)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["Tom", "Mira", ""]), st.sampled_from([0.3, 0.95])), max_size=40))
+def test_every_sure_line_of_the_character_is_in_one_piece_and_no_doubtful_one(lines):
+    lines = said(*lines)
+    pieces = list(certain_pieces(lines, MINE))
+    covered = [first + n for first, piece in pieces for n in range(len(piece))]
+    assert len(covered) == len(set(covered))
+    for place, line in enumerate(lines):
+        if MINE.has(line):
+            assert (place in covered) == MINE.trains(line)
+    assert all(piece == lines[first : first + len(piece)] for first, piece in pieces)
+
+
+def test_a_line_before_which_nothing_was_said_is_left_out():
+    given_source = Source(
+        "novel", "n.txt", (Scene(tuple(said(("Mira", 1)))), Scene(tuple(said(("Tom", 1), ("Mira", 1)))))
+    )
+    rows, dropped = source_rows(given_source, MINE, RowMaker(CARD, 0))
+    assert [r.id for r in rows] == ["n.txt/2/1"] and [reason for _, reason in dropped] == ["nothing was said before it"]

@@ -64,7 +64,7 @@ def test_the_python_runs(folder):
     (code,) = blocks("python")
     done = run([sys.executable, "-c", code], folder)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert len(done.stdout.split()) > 5
+    assert len(done.stdout.split()) >= 3, "three replies, of a word at least"
 
 
 def test_the_tree_is_there():

@@ -14,7 +14,7 @@ from persona.formats.json import MAX_DEPTH, read_json
 from persona.formats.lore import read_lore, without_comments, write_lore
 from persona.formats.text import decode_text, read_bytes
 from persona.formats.toml import fits, write_toml
-from persona.formats.world_info import read_lorebook
+from persona.formats.world_info import is_lorebook, read_lorebook
 from persona.lorebook import Lorebook
 
 CARD_FILE = "card.toml"
@@ -25,7 +25,7 @@ LINES_FILE = "lines.md"
 CARD_FILES = (CARD_FILE, EXTRA_FILE, LORE_FILE, LOREBOOK_FILE)
 """What `write_folder` may write; lines.md is the author's own."""
 
-_RULE = re.compile(r"(?:-\s*){3,}|(?:\*\s*){3,}|(?:_\s*){3,}|<start>", re.IGNORECASE)
+_RULE = re.compile(r"(?:-\s*+){3,}+|(?:\*\s*+){3,}+|(?:_\s*+){3,}+|<start>", re.IGNORECASE)
 _HEADING = re.compile(r"#{1,3}\s+(\S.*)")
 _COLON = re.compile("[:：]")
 _BULLET = re.compile(r"\A[-*>]\s+")
@@ -123,7 +123,8 @@ def _speakers_stand_alone(lines: list[str]) -> bool:
 def read_folder(folder: Path, notes: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The card's fields in a character folder, its lore as `character_book`, and what stood around them in its source.
 
-    `lorebook.json` (what an import could not write as lore.md) comes first, then the entries of lore.md.
+    `lorebook.json` (what an import could not write as lore.md) comes first, then other lorebook files that were put
+    into the folder (World Info or V3, known by their content), then the entries of lore.md.
     Raises `PersonaError` naming file and line.
     """
     fields = _read_toml(folder / CARD_FILE, notes)
@@ -140,8 +141,26 @@ def read_folder(folder: Path, notes: list[str]) -> tuple[dict[str, Any], dict[st
     return (fields | {"character_book": book} if book is not None else fields), around
 
 
+def lorebook_files(folder: Path) -> tuple[Path, ...]:
+    """The lorebooks of a character folder: lorebook.json first, then every other JSON file that is one."""
+    own = folder / LOREBOOK_FILE
+    others = sorted(file for file in folder.glob("*.json") if file.name not in (LOREBOOK_FILE, EXTRA_FILE))
+    return (*([own] if own.exists() else []), *(file for file in others if _holds_lorebook(file)))
+
+
+def _holds_lorebook(file: Path) -> bool:
+    """Whether a file is a lorebook; what is no JSON at all is something else that the author keeps there."""
+    try:
+        return is_lorebook(read_json(read_bytes(file), str(file)))
+    except PersonaError:
+        return False
+
+
 def _read_book(folder: Path, notes: list[str]) -> dict[str, Any] | None:
-    book = read_lorebook_fields(folder / LOREBOOK_FILE, notes) if (folder / LOREBOOK_FILE).exists() else None
+    book: dict[str, Any] | None = None
+    for file in lorebook_files(folder):
+        more = read_lorebook_fields(file, notes)
+        book = more | (book or {}) | {"entries": [*(book or {}).get("entries", []), *more.get("entries", [])]}
     if (folder / LORE_FILE).exists():
         where = str(folder / LORE_FILE)
         entries = read_lore(decode_text(read_bytes(folder / LORE_FILE), where, notes), where)

@@ -1,0 +1,164 @@
+"""Pieces of HTML for the page about a dataset: text made safe, tables, bars, a histogram, dialogues.
+
+Whatever is a stranger's text goes through `shown`; every other function takes HTML that is finished. Nothing needs a
+script or a style attribute, so that the page can forbid both.
+"""
+
+import html
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from data.lengths import Lengths, Piece
+from persona.conversation import Conversation, Message
+from persona.formats.text import printable
+
+SHOWN_CHARACTERS = 600
+BINS = 40
+EXAMPLE_TURNS = 4
+"""The last turns of a row that was left out; what was wrong is most often there."""
+
+LONG_CONTEXT = 300
+"""Characters: a turn of context that is longer is folded."""
+
+
+def shown(text: str, limit: int = SHOWN_CHARACTERS) -> str:
+    """A stranger's text as HTML: escaped, control characters made visible, cut with a note, kept from its surroundings."""
+    cut = f" … ({len(text) - limit:,} characters more)" if len(text) > limit else ""
+    return f"<bdi>{escaped(text[:limit])}</bdi>{cut}"
+
+
+def escaped(text: str) -> str:
+    """A stranger's text for a place that takes no elements."""
+    return html.escape(printable(text))
+
+
+def number(value: int) -> str:
+    """A number with thousands apart."""
+    return f"{value:,}"
+
+
+def section(anchor: str, title: str, body: str) -> str:
+    """A titled part of the page."""
+    return f'<section id="{anchor}">\n<h2>{title}</h2>\n{body}\n</section>\n'
+
+
+def paragraph(text: str, css: str = "") -> str:
+    """A paragraph of HTML."""
+    return f'<p class="{css}">{text}</p>' if css else f"<p>{text}</p>"
+
+
+def folded(summary: str, body: str) -> str:
+    """Content that a click opens."""
+    return f"<details><summary>{summary}</summary>\n{body}\n</details>"
+
+
+def listed(items: Sequence[str], *, most: int = 100) -> str:
+    """A list of its first `most` items, and how many more there are; "" without items."""
+    shown_items = "".join(f"<li>{item}</li>" for item in (*items[:most], *_more(items, most)))
+    return f"<ul>{shown_items}</ul>" if items else ""
+
+
+def _more(items: Sequence[object], most: int) -> list[str]:
+    return [f"and {len(items) - most:,} more"] if len(items) > most else []
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Iterable[int] = (), most: int = 40) -> str:
+    """A table of at most `most` rows; the columns in `numbers` stand to the right."""
+    if not rows:
+        return ""
+    right = frozenset(numbers)
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        parts = (f"<{tag}{' class=n' * (i in right)}>{cell}</{tag}>" for i, cell in enumerate(cells))
+        return f"<tr>{''.join(parts)}</tr>"
+
+    body = "\n".join(line("td", row) for row in rows[:most])
+    more = "".join(paragraph(text, "quiet") for text in _more(rows, most))
+    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>\n{body}\n</tbody></table></div>{more}'
+
+
+def bars(items: Sequence[tuple[str, int]], *, most: int = 60) -> str:
+    """A bar for each (HTML label, number), the largest number as wide as there is room."""
+    largest = max((count for _, count in items), default=0) or 1
+    lines = [
+        f'<li><span>{label}</span><svg aria-hidden="true"><rect width="{100 * count / largest:.1f}%" height="100%"/></svg>'
+        f"<b>{count:,}</b></li>"
+        for label, count in items[:most]
+    ]
+    more = "".join(f"<li>{text}</li>" for text in _more(items, most))
+    return f'<ol class="bars">{"".join(lines)}{more}</ol>' if items else ""
+
+
+def histogram(lengths: Lengths) -> str:
+    """Rows by length, as bars up to the longest, with a line where the context ends."""
+    if not lengths.tokens:
+        return ""
+    width = -(-max(*lengths.tokens, lengths.context) // BINS)
+    end = width * BINS
+    counts = Counter(min(tokens // width, BINS - 1) for tokens in lengths.tokens)
+    highest = max(counts.values())
+    columns = "".join(
+        f'<rect x="{place * 10 + 0.5}" y="{100 - height:.1f}" width="9" height="{height:.1f}">'
+        f"<title>{place * width:,} to {(place + 1) * width - 1:,} tokens: {count:,}</title></rect>"
+        for place, count in sorted(counts.items())
+        if (height := max(100 * count / highest, 1.5))
+    )
+    cut = lengths.context / end * BINS * 10
+    said = (
+        f"{lengths.quantile(0.5):,} tokens in the middle, {max(lengths.tokens):,} at most, context {lengths.context:,}"
+    )
+    return (
+        f'<figure class="histogram"><svg viewBox="0 0 {BINS * 10} 100" preserveAspectRatio="none" role="img" '
+        f'aria-label="{said}">{columns}<line class="cut" x1="{cut:.1f}" x2="{cut:.1f}" y1="0" y2="100"/></svg>'
+        f'<div class="axis"><span>0</span><span>{end // 2:,}</span><span>{end:,} tokens</span></div></figure>'
+    )
+
+
+def dialogue(messages: Sequence[Message], character: str) -> str:
+    """The last turns of a conversation, a line each, the character's own marked."""
+    earlier = len(messages) - EXAMPLE_TURNS
+    lines = [
+        f'<p class="{"own" if message.role == "assistant" else "other"}"><b>'
+        f"{shown(character if message.role == 'assistant' else message.name or message.role, 60)}</b> "
+        f"{shown(message.content, 300)}</p>"
+        for message in messages[-EXAMPLE_TURNS:]
+    ]
+    before = paragraph(f"… {earlier:,} turns before", "quiet") if earlier > 0 else ""
+    return f'<div class="talk">{before}{"".join(lines)}</div>'
+
+
+def sequence(pieces: Sequence[Piece]) -> str:
+    """What the model reads, a block for each turn: context in grey, trained tokens in colour; long context is folded."""
+    turns: list[list[Piece]] = [[]]
+    for piece in pieces:
+        turns[-1].append(piece)
+        if piece.ends_turn:
+            turns.append([])
+    return f'<div class="prompt">{"".join(_turn(turn) for turn in turns if turn)}</div>'
+
+
+def _turn(pieces: Sequence[Piece]) -> str:
+    body = "".join(
+        f"<ins>{''.join(map(_token, run))}</ins>" if trained else "".join(map(_token, run))
+        for trained, group in groupby(pieces, key=lambda piece: piece.trained)
+        if (run := list(group))
+    )
+    block = f'<div class="turn" dir="auto">{body}</div>'
+    text = "".join(piece.text for piece in pieces if not piece.special)
+    if any(piece.trained for piece in pieces) or len(text) <= LONG_CONTEXT:
+        return block
+    return folded(f"{len(text):,} characters of context: {shown(' '.join(text[:80].split()), 80)} …", block)
+
+
+def _token(piece: Piece) -> str:
+    text = escaped(piece.text)
+    return f"<span{' class=mark' if piece.special else ''}>{text}</span>" if piece.trained or piece.special else text
+
+
+def provenance(row: Conversation, split: str) -> str:
+    """Where a row comes from, in one line."""
+    facts = [row.source, row.scene, *(f"{key}: {value}" for key, value in row.notes.items() if value != row.scene)]
+    where = " › ".join(shown(fact, 120) for fact in facts if fact)
+    lore = "with its lore" if row.lore else "without lore"
+    return f'<p class="quiet">{where} · {split}, {lore} · <code>{shown(row.id, 120)}</code></p>'

@@ -1,0 +1,1 @@
+"""One file per format that people bring: bytes or text -> `data.source.Source`."""
