@@ -27,7 +27,8 @@ REPEATED = ((0.0, 0.25), (0.35, 0.10))
 A repeated passage is nothing but copying, so the attention that copies (the induction heads of Olsson et al., 2022,
 arXiv:2209.11895) pays from the first such token on. Measured on one run: 900 steps without them, and 0 of 32 answers held
 the right name, place or job; 500 steps at 12 %, and the second time a passage was said cost 3.2 nats a token instead of
-4.6; 200 steps at 30 %, and it cost 0.3, and 17 of 32 answers were right.
+4.6; 200 steps at 30 %, and it cost 0.3, and 17 of 32 answers were right. With these shares from the first step on, 188
+of 200 were right after 3,600 steps, and none after 480: it takes its time, and then it comes at once.
 """
 
 TOKENS_A_STEP = 8192
