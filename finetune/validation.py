@@ -10,7 +10,7 @@ from accelerate import Accelerator
 
 from finetune.loss import token_losses
 from finetune.parallel import summed
-from finetune.rows import collate
+from finetune.rows import collate, trained_tokens
 from persona.errors import PersonaError
 from persona.prompt import IGNORED, Example
 from persona.template import ChatTemplate
@@ -79,9 +79,12 @@ def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator
     was_training = inner.training
     inner.eval()
     losses: dict[str, float] = {}
-    for example in examples:
-        loss = float(token_losses(inner, collate([example], accelerator.device)).mean())
-        losses[example.id] = max(loss, losses.get(example.id, 0.0))
+    by_length = sorted(examples, key=lambda example: len(example.ids))
+    for first in range(0, len(by_length), BATCH_SIZE):
+        batch = by_length[first : first + BATCH_SIZE]
+        flat = token_losses(inner, collate(batch, accelerator.device)).double().cpu()
+        for example, of_row in zip(batch, flat.split([trained_tokens(e) for e in batch]), strict=True):
+            losses[example.id] = max(float(of_row.mean()), losses.get(example.id, 0.0))
     inner.train(was_training)
     return losses
 

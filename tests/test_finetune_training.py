@@ -18,7 +18,7 @@ from finetune.model import add_lora, check_gradient, guard_4bit
 from finetune.parallel import threads_per_process, uses_bfloat16
 from finetune.rows import collate, trained_tokens
 from finetune.settings import FinetuneSettings
-from finetune.validation import HeldOut, held_out, score
+from finetune.validation import HeldOut, held_out, row_losses, score
 from persona.base import Base
 from persona.errors import PersonaError
 from persona.prompt import Example
@@ -251,6 +251,11 @@ def test_scores_are_sums_with_the_ends_of_turns_apart(accelerator):
     nats = sum(float(losses[mask].sum()) for losses, mask in zip(by_hand, is_text, strict=True))
     assert result.bits_per_byte == pytest.approx(nats / math.log(2) / len("".join(pieces).encode()), rel=1e-5)
     assert score(model, [], accelerator).loss is None
+    split = Example("b", second.ids[:4], second.labels[:4])  # a row may have several sequences: its worst counts
+    losses = row_losses(model, [first, second, split], accelerator)
+    third = token_losses(model, collate([split])).double()
+    means = [float(each.mean()) for each in (*by_hand, third)]
+    assert losses == pytest.approx({"a": means[0], "b": max(means[1:])}, rel=1e-5)
 
 
 TWO_PROCESSES = """

@@ -90,7 +90,7 @@ def _report(run: Path, say: Callable[[str], None]) -> None:
     )
     say(f"\nEverything is in {run}:")
     for name, what in (
-        ("dataset/", "the dialogues, and report.json: what was kept and dropped, and why"),
+        ("dataset/", "the dialogues, and report.html: what is in it, what was left out, and why"),
         ("adapter/", "the adapter, with its card, lore and contract"),
         ("metrics.json", "the figures"),
         ("loss.png", "the learning curve"),
