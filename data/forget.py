@@ -25,13 +25,14 @@ def forget(source: str, runs: Path) -> Iterator[str]:
             f"No dataset was built from {name!r}.", where=str(runs), fix=f"one of: {', '.join(known) or 'none yet'}"
         )
     for run, report in found:
-        write_json(run / FORGOTTEN_FILE, sorted(forgotten_in(run) | {name}))
+        before = forgotten_in(run)
+        write_json(run / FORGOTTEN_FILE, sorted(before | {name}))
         if _files_of(report) <= forgotten_in(run):
             shutil.rmtree(run / "dataset")
             yield f"{run.name}: the dataset had no other source and is deleted."
         else:
             settings = report.get("settings", {})
-            build(
+            built = build(
                 settings.get("name") or run.name,
                 speaker=settings.get("as") or None,
                 seed=settings.get("seed", 0),
@@ -39,6 +40,13 @@ def forget(source: str, runs: Path) -> Iterator[str]:
                 teacher=settings.get("teacher") or None,
                 blocked=frozenset(settings.get("blocked") or ()),
             )
+            if name in {file.name for file in built.input.files}:
+                write_json(run / FORGOTTEN_FILE, sorted(before))
+                raise PersonaError(
+                    f"{name} is the character itself, which no dataset can do without.",
+                    where=str(run),
+                    fix="edit or delete it in the character's folder, then build again",
+                )
             yield f"{run.name}: built again without {name}."
         if (run / "adapter").exists():
             yield f"{run.name}: its adapter still remembers; make a new one with: persona train {run.name}"

@@ -75,6 +75,7 @@ def _read_character(place: Place, name: str, speaker: str | None, forgotten: fro
         return Input(place, CharacterCard.load(place.card, notes), (), (place.card,), notes=notes)
     own = [place.card / file for file in (CARD_FILE, EXTRA_FILE, LORE_FILE, LINES_FILE)]
     own = [file for file in (*own, *lorebook_files(place.card)) if file.is_file()]
+    own = [file for file in own if file.name != LINES_FILE or LINES_FILE not in forgotten]
     for file in own:
         refuse_discord(file)
     card = CharacterCard.load(place.card, notes)

@@ -4,15 +4,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from data.novel.attribution import TRAINED_CONFIDENCE
 from data.rows import RowMaker, tidy
 from data.source import CHARACTER, USER, Source, Utterance
 from persona.card import CharacterCard
 from persona.conversation import Conversation
 from persona.formats.folder import Scene, parse_scenes
 from persona.lorebook import LoreEntry
-
-TRAINED_CONFIDENCE = 0.9
-"""Lines whose speaker was found by rules are trained from here on; where a source names its speakers, all are."""
 
 WINDOW_TURNS = 12
 """Turns of a scene cut from a script without scenes of its own."""
@@ -97,10 +95,9 @@ def entry_name(entry: LoreEntry, index: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Whose lines are trained: the labels of the character in a source, in lower case, and how sure a line must be."""
+    """Whose lines are trained: the labels of the character in a source, in lower case."""
 
     labels: frozenset[str]
-    trained_confidence: float = TRAINED_CONFIDENCE
 
     def has(self, utterance: Utterance) -> bool:
         """Whether a line is said to be the character's."""
@@ -108,7 +105,7 @@ class Voice:
 
     def trains(self, utterance: Utterance) -> bool:
         """Whether it is surely enough the character's to be trained."""
-        return self.has(utterance) and utterance.confidence >= self.trained_confidence
+        return self.has(utterance) and utterance.confidence >= TRAINED_CONFIDENCE
 
 
 def source_rows(source: Source, voice: Voice, make: RowMaker) -> tuple[list[Conversation], Dropped]:

@@ -118,6 +118,9 @@ def test_a_source_is_forgotten_and_stays_forgotten(tmp_path, monkeypatch, capsys
         report = json.loads(Path("runs/mira/dataset/report.json").read_text())
         assert "counted" not in Path("runs/mira/dataset/train.jsonl").read_text()
         assert "chat.txt" not in report["inputs"]
+    assert main(["forget", "card.toml"]) == 2 and "is the character itself" in capsys.readouterr().err
+    assert main(["forget", "lines.md"]) == 0
+    assert "My answer" not in Path("runs/mira/dataset/train.jsonl").read_text()
     assert main(["forget", "chat.txt"]) == 2 and "No dataset was built from 'chat.txt'" in capsys.readouterr().err
 
 
