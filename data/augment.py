@@ -184,11 +184,14 @@ def _name(row: Conversation, rng: random.Random, names: Sequence[str]) -> Messag
 
 def _later(row: Conversation, rng: random.Random, names: Sequence[str]) -> Messages:
     """The row begins at a later turn of the user's, with the last exchange at the latest; a system message stays."""
-    head = tuple(m for m in row.messages if m.role == "system")
-    turns = tuple(m for m in row.messages if m.role != "system")
-    last = max((i for i, m in enumerate(turns) if m.role == "assistant"), default=0)
-    starts = [i for i in range(1, last) if turns[i].role == "user" and turns[i - 1].role == "assistant"]
-    return head + turns[rng.choice(starts) :] if starts else ()
+    turns = [i for i, m in enumerate(row.messages) if m.role != "system"]
+    roles = [row.messages[i].role for i in turns]
+    last = max((k for k, role in enumerate(roles) if role == "assistant"), default=0)
+    starts = [turns[k] for k in range(1, last) if roles[k] == "user" and roles[k - 1] == "assistant"]
+    if not starts:
+        return ()
+    start = rng.choice(starts)
+    return tuple(m for i, m in enumerate(row.messages) if i >= start or m.role == "system")
 
 
 _CHANGES: dict[str, Callable[[Conversation, random.Random, Sequence[str]], Messages]] = {

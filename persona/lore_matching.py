@@ -111,7 +111,7 @@ class Haystack:
 
     def text(self, form: Form) -> str:
         """The joined text."""
-        return self._joined(form)[0]
+        return (self._forms.get(form) or self._joined(form))[0]
 
     def where(self, form: Form, position: int) -> str:
         """The label of the piece at a position in that form of the text."""
@@ -149,6 +149,9 @@ class Matcher:
         """The first key found, searched in every haystack before the next key."""
         for key in keys:
             for hay in haystacks:
+                # A book asks thousands of keys of every message, and nearly all are plain words that are not there.
+                if key.needle and key.needle not in hay.text(key.form):
+                    continue
                 if hit := self.find(key, hay):
                     return hit
         return None

@@ -168,8 +168,9 @@ def expander(card: CharacterCard, user: str, seed: int, notes: Notes | None = No
     original = macros.expand(DEFAULT_INSTRUCTIONS, rng=random.Random(seed), **names)
 
     def expand(text: str) -> str:
-        filled = macros.expand(text, rng=random.Random(f"{seed}:{text}"), original=original, **names)
-        return normalise.text(filled, notes) if notes else filled
+        if macros.may_stand_in(text):
+            text = macros.expand(text, rng=random.Random(f"{seed}:{text}"), original=original, **names)
+        return normalise.text(text, notes) if notes else text
 
     return expand
 

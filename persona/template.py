@@ -120,11 +120,16 @@ class ChatTemplate:
         }
         return dict(sorted(marks.items(), key=lambda mark: (-len(mark[0]), mark[0])))
 
-    def defuse(self, text: str) -> tuple[str, list[str]]:
+    @cached_property
+    def defuse(self) -> Callable[[str], tuple[str, tuple[str, ...]]]:
         """Break up special tokens written in a text, so that it cannot end a turn or switch roles.
 
-        A space goes behind the first character of each; the second value lists what was broken.
+        A space goes behind the first character of each; the second value lists what was broken. Remembered, because
+        the card's texts come again at every turn.
         """
+        return lru_cache(maxsize=20_000)(self._defused)
+
+    def _defused(self, text: str) -> tuple[str, tuple[str, ...]]:
         found: dict[str, None] = {}
         while marks := [mark for mark in self._mark_texts if mark in text] or self._normalised_marks(text):
             for mark in marks:
@@ -132,7 +137,7 @@ class ChatTemplate:
                 broken = f"{mark[0]} {mark[1:]}" if len(mark) > 1 and mark not in found else ""
                 text = text.replace(mark, broken)
             found |= dict.fromkeys(marks)
-        return text, list(found)
+        return text, tuple(found)
 
     def _normalised_marks(self, text: str) -> list[str]:
         """What a normaliser turns into a special token, such as one written in full-width characters."""

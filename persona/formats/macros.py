@@ -35,6 +35,11 @@ class _Frame:
     parts: list[str] = field(default_factory=list)
 
 
+def may_stand_in(text: str) -> bool:
+    """Whether a text could hold a macro at all; most hold none."""
+    return "{{" in text or "<" in text
+
+
 def expand(text: str, *, char: str, user: str, rng: random.Random, original: str = "", pick_key: str = "") -> str:
     """Expand the macros of Character Card V1 to V3, case-insensitively, in time linear in the text.
 
