@@ -62,6 +62,13 @@ def _build(given: list[str]) -> int:
     parser.add_argument(
         "--block", metavar="FILE", type=Path, help="words and phrases, one a line, that no row may hold"
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that read files at once, for many books (default 1)",
+    )
     parser.add_argument("--force", action="store_true", help="build even if nothing has changed")
     parser.add_argument("--check", action="store_true", help="check that this room can run, and do nothing else")
     arguments = parser.parse_args(given)
@@ -69,6 +76,8 @@ def _build(given: list[str]) -> int:
         return _check()
     if not arguments.name:
         raise PersonaError("Whose dataset?", fix="python -m data NAME")
+    if arguments.workers < 1:
+        raise PersonaError(f"{arguments.workers} processes read nothing.", fix="--workers 1")
     from data.build import build
 
     built = build(
@@ -80,6 +89,7 @@ def _build(given: list[str]) -> int:
         teacher=arguments.teacher,
         blocked=_words_in(arguments.block),
         ask=_ask if sys.stdin.isatty() else None,
+        workers=arguments.workers,
     )
     source = built.input
     folder = _from_here(source.place.dataset)

@@ -54,16 +54,17 @@ def build(
     teacher: str | None = None,
     blocked: frozenset[str] = frozenset(),
     ask: Ask | None = None,
+    workers: int = 1,
 ) -> Built:
     """Make the dataset of NAME. `ask` is asked whose voice it is where that is open; `teacher` is a model or its server;
-    rows with one of the words or phrases of `blocked` are left out.
+    rows with one of the words or phrases of `blocked` are left out; `workers` processes read, to the same bytes.
 
     Raises `PersonaError` when there is nothing to read, or nothing is left to train on.
     """
-    source = read_input(name, speaker, ask=ask)
+    source = read_input(name, speaker, ask=ask, workers=workers)
     forgotten = forgotten_in(source.place.run)
     if forgotten & {file.name for file in source.files}:
-        source = read_input(name, speaker, ask=ask, forgotten=forgotten)
+        source = read_input(name, speaker, ask=ask, forgotten=forgotten, workers=workers)
         source.notes.append(f"Left out, as {source.place.run / FORGOTTEN_FILE} says: {', '.join(sorted(forgotten))}.")
     edits = read_review(source.place.run)
     settings = {

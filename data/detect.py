@@ -1,8 +1,12 @@
 """Which format a file is, by its content and never by its ending, and the reader that knows it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from data.readers import chats, epub, fountain, jsonlines, markup, messages, novel, pages, script, table, tavern, tei
 from data.source import Lore, Quarantined, Source
@@ -53,15 +57,48 @@ def is_card(path: Path) -> bool:
         return False
 
 
-def read_sources(path: Path, notes: list[str]) -> list[Source]:
-    """What a file says, as its format's reader understands it. Raises `PersonaError` for what no reader knows."""
+def read_all(files: Sequence[Path], notes: list[str], workers: int = 1) -> list[Source]:
+    """What several files say, in their order, however many processes read at once."""
+    if len(files) == 1:
+        return read_sources(files[0], notes, workers)
+    found: list[Source] = []
+    with _mapping(workers) as mapped:
+        for sources, said in mapped(_read_alone, files):
+            found += sources
+            notes += said
+    return found
+
+
+def _read_alone(path: Path) -> tuple[list[Source], list[str]]:
+    notes: list[str] = []
+    return read_sources(path, notes), notes
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Any]]:
+    """`map`, or the same with several processes, which keeps the order too."""
+    if workers == 1:
+        yield map
+        return
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        yield pool.map
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def read_sources(path: Path, notes: list[str], workers: int = 1) -> list[Source]:
+    """What a file says, as its format's reader understands it. Raises `PersonaError` for what no reader knows.
+
+    A table of many texts is read by as many processes as `workers` says.
+    """
     name = path.name
     if table.is_table(path):
         records = table.read_records(path, str(path))
         known = _from_records(records, name) if records.rows else None
         if known:
             return [known]
-        return _from_documents(*table.read_documents(path, str(path)))
+        return _from_documents(*table.read_documents(path, str(path)), workers)
     data = read_bytes(path, SOURCE_BYTES)
     if data.startswith(_ZIP) and epub.looks_like_epub(data):
         book = epub.read_epub(data, str(path))
@@ -75,7 +112,7 @@ def read_sources(path: Path, notes: list[str]) -> list[Source]:
     if text.lstrip()[:1] in ("{", "[") and not script.looks_like_script(text):
         records = jsonlines.read_records(data, str(path))
         known = _from_records(records, name)
-        return [known] if known else _from_documents(*table.documents_of(records, str(path)))
+        return [known] if known else _from_documents(*table.documents_of(records, str(path)), workers)
     return [_from_text(text, name, data)]
 
 
@@ -91,9 +128,13 @@ def _from_records(found: "jsonlines.Records", name: str) -> Source | None:
     return None
 
 
-def _from_documents(documents: Sequence[tuple[str, str]], quarantined: Sequence[Quarantined]) -> list[Source]:
+def _from_documents(
+    documents: Sequence[tuple[str, str]], quarantined: Sequence[Quarantined], workers: int
+) -> list[Source]:
     """The texts of a table: each is a source of its own, known by its title."""
-    sources = [_from_text(text, title) for title, text in documents]
+    titles, texts = [title for title, _ in documents], [text for _, text in documents]
+    with _mapping(workers) as mapped:
+        sources = list(mapped(_from_text, texts, titles))
     if sources and quarantined:
         sources[0] = replace(sources[0], quarantined=(*sources[0].quarantined, *quarantined))
     return sources

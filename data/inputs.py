@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.detect import files_in, is_card, read_sources
+from data.detect import files_in, is_card, read_all, read_sources
 from data.names import labels_of
 from data.provenance import refuse_discord
 from data.report import read_report
@@ -51,9 +51,15 @@ class Input:
 
 
 def read_input(
-    name: str, speaker: str | None = None, *, ask: Ask | None = None, forgotten: frozenset[str] = frozenset()
+    name: str,
+    speaker: str | None = None,
+    *,
+    ask: Ask | None = None,
+    forgotten: frozenset[str] = frozenset(),
+    workers: int = 1,
 ) -> Input:
-    """Find and read NAME. `ask` is asked whose voice it is where that is open; `forgotten` are names of files to skip.
+    """Find and read NAME. `ask` is asked whose voice it is where that is open; `forgotten` are names of files to skip;
+    `workers` processes read the sources that are not a card's.
 
     Raises `PersonaError` saying what to type, among it for sources with several speakers and nobody to ask.
     """
@@ -62,7 +68,7 @@ def read_input(
         raise PersonaError(f"{name} is what a build made.", where=str(place.card), fix="give what it was built from")
     if (place.card / CARD_FILE).is_file() or is_card(place.card):
         return _read_character(place, name, speaker, forgotten)
-    return _read_voice(place, name, speaker, ask, forgotten)
+    return _read_voice(place, name, speaker, ask, forgotten, workers)
 
 
 def _read_character(place: Place, name: str, speaker: str | None, forgotten: frozenset[str]) -> Input:
@@ -112,7 +118,9 @@ def _read_beside(files: Sequence[Path], notes: list[str]) -> tuple[tuple[Source,
     return tuple(sources), tuple(read)
 
 
-def _read_voice(place: Place, name: str, speaker: str | None, ask: Ask | None, forgotten: frozenset[str]) -> Input:
+def _read_voice(
+    place: Place, name: str, speaker: str | None, ask: Ask | None, forgotten: frozenset[str], workers: int
+) -> Input:
     """Sources with many speakers, of whom one becomes a character."""
     notes: list[str] = []
     files = tuple(file for file in files_in(place.card) if file.name not in forgotten)
@@ -121,7 +129,7 @@ def _read_voice(place: Place, name: str, speaker: str | None, ask: Ask | None, f
         return _card_and_sources(place, cards[0], [f for f in files if f != cards[0]], notes)
     for file in files:
         refuse_discord(file)
-    sources = tuple(source for file in files if file not in cards for source in read_sources(file, notes))
+    sources = tuple(read_all([file for file in files if file not in cards], notes, workers))
     speakers = count_speakers([scene for source in sources for scene in source.scenes])
     if not speakers:
         raise PersonaError("Nobody speaks in this.", where=str(place.card), fix='write lines as "Name: text"')

@@ -240,3 +240,27 @@ def test_a_real_script_and_a_real_card(tmp_path, monkeypatch):
     assert main([str(FIXTURES / "cards/Seraphina.png")]) == 0
     rows = [r for split in ("train", "validation", "test") for r in read_rows("seraphina", split)]
     assert {r.source for r in rows if r.is_real} == {"greeting", "description", "lorebook"}
+
+
+def test_two_processes_read_to_the_same_bytes(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("plays").mkdir()
+    for n in range(3):
+        Path(f"plays/{n}.txt").write_text(PLAY.replace("Line", f"Line {n}."))
+    made = []
+    for workers in ("1", "2"):
+        assert main(["plays", "--as", "FOOL", "--force", "--workers", workers]) == 0
+        made.append(content_of(Path("runs/fool")))
+    assert made[0] == made[1]
+
+
+def test_an_error_in_another_process_is_the_same_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("plays").mkdir()
+    Path("plays/1.txt").write_text(PLAY)
+    Path("plays/2.txt").write_bytes(b"%PDF-1.7\n" + bytes(range(256)) * 9)
+    said = []
+    for workers in ("1", "2"):
+        assert main(["plays", "--as", "FOOL", "--workers", workers]) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1] and "2.txt" in said[0]
