@@ -47,20 +47,21 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def augment_rows(rows: Sequence[Conversation], seed: int, share: float) -> list[Conversation]:
+def augment_rows(
+    rows: Sequence[Conversation], seed: int, share: float, names: Sequence[str] = USER_NAMES
+) -> list[Conversation]:
     """Further rows for training, at most `share` times as many as there are, one of a row, in the order of `rows`.
 
-    Which rows and how is drawn from `seed` and the ids of the rows alone. Never for rows that are held out.
+    `names` are what the builder calls a user without a name. Which rows and how is drawn from `seed` and the ids of the
+    rows alone. Never for rows that are held out.
     """
-    spoken = {word for row in rows for m in row.messages for word in normalised(m.content).split()}
-    free = [name for name in USER_NAMES if name.casefold() not in spoken]
     order = sorted(range(len(rows)), key=lambda i: (hashlib.sha256(f"{seed}\0{rows[i].id}".encode()).digest(), i))
     made: dict[int, Conversation] = {}
     for i in order:
         if len(made) >= int(share * len(rows)):
             break
         row = rows[i]
-        if "parent" not in row.notes and (other := augment(row, random.Random(f"{seed}:{row.id}:augment"), free)):
+        if "parent" not in row.notes and (other := augment(row, random.Random(f"{seed}:{row.id}:augment"), names)):
             made[i] = other
     return [made[i] for i in sorted(made)]
 
@@ -87,11 +88,15 @@ def augment(row: Conversation, rng: random.Random, names: Sequence[str] = USER_N
 Messages = tuple[Message, ...]
 
 
-def _retyped(row: Conversation, type_again: Callable[[str], str]) -> Messages:
-    """The user's turns typed again; one that would be left without words stays as it was."""
+def _retyped(row: Conversation, names: Sequence[str], type_again: Callable[[str], str]) -> Messages:
+    """The turns of a user without a name typed again; one that would be left without words stays as it was.
+
+    Who is named in a source does not type: nobody in a play writes "whats up".
+    """
     messages = []
     for message in row.messages:
-        if message.role == "user" and not _FIXED.search(message.content):
+        typed = message.role == "user" and (message.name is None or message.name in names)
+        if typed and not _FIXED.search(message.content):
             content = type_again(message.content)
             message = replace(message, content=content) if normalised(content) else message
         messages.append(message)
@@ -100,7 +105,7 @@ def _retyped(row: Conversation, type_again: Callable[[str], str]) -> Messages:
 
 def _casing(row: Conversation, rng: random.Random, names: Sequence[str]) -> Messages:
     """All in lower case, no mark at the end."""
-    return _retyped(row, lambda text: text.lower().rstrip(".!?"))
+    return _retyped(row, names, lambda text: text.lower().rstrip(".!?"))
 
 
 def _typos(row: Conversation, rng: random.Random, names: Sequence[str]) -> Messages:
@@ -122,7 +127,7 @@ def _typos(row: Conversation, rng: random.Random, names: Sequence[str]) -> Messa
             parts[i] = _slip(parts[i], len(parts[i].rstrip(".,!?;:")), rng)
         return "".join(parts)
 
-    return _retyped(row, mistyped)
+    return _retyped(row, names, mistyped)
 
 
 def _slip(word: str, letters: int, rng: random.Random) -> str:
@@ -149,7 +154,7 @@ def _paraphrase(row: Conversation, rng: random.Random, names: Sequence[str]) -> 
                 return changed[0].upper() + changed[1:] if text[0].isupper() else changed
         return text
 
-    return _retyped(row, reworded)
+    return _retyped(row, names, reworded)
 
 
 def _as_begun(found: re.Match[str], words: str) -> str:
@@ -171,7 +176,7 @@ def _name(row: Conversation, rng: random.Random, names: Sequence[str]) -> Messag
     whole = re.compile(rf"\b{re.escape(old)}\b")
     # Written small, a name may be a word: pat the dog.
     by_name = len(whole.findall(texts["user"])) == normalised(texts["user"]).split().count(old.casefold())
-    if len(called) != 1 or old not in USER_NAMES or not others or not by_name:
+    if len(called) != 1 or old not in names or not others or not by_name:
         return ()
     if old.casefold() in normalised(texts["assistant"]).split():
         return ()

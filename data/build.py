@@ -9,6 +9,7 @@ from typing import Any
 
 from data.answers import answer_rows
 from data.augment import augment_rows
+from data.authored import entry_name, real_rows
 from data.balance import mostly_real, without_examples
 from data.filters import sift, without_asides
 from data.inputs import Ask, Input, read_input
@@ -22,7 +23,7 @@ from data.report import make_report, silent_entries
 from data.review import Edit, apply_to_rows, apply_to_sources, read_review
 from data.rows import RowMaker
 from data.save import builder_digest, earlier_report, save
-from data.sources import NO_CONTEXT, Dropped, Voice, entry_name, real_rows, source_rows
+from data.sources import NO_CONTEXT, Dropped, Voice, source_rows
 from data.split import Split, leakage, split
 from data.teacher import Teacher, capped, open_teacher, taught_rows, with_context
 from persona.conversation import Conversation
@@ -68,9 +69,9 @@ def build(
         source.notes.append(f"Left out, as {source.place.run / FORGOTTEN_FILE} says: {', '.join(sorted(forgotten))}.")
     edits = read_review(source.place.run)
     settings = {
-        "name": name,
+        "name": source.name,
         "seed": seed,
-        "as": speaker and source.card.name,
+        "as": source.speaker,
         "rendered": rendered,
         "teacher": teacher or "",
         "blocked": sorted(blocked),
@@ -117,7 +118,8 @@ def make_dataset(
     done.rows["train"], beyond = mostly_real(done.rows["train"])
     done.rows["train"], untaught = capped(done.rows["train"])
     steps.append(("balanced", sum(map(len, done.rows.values()))))
-    done.rows["train"] += augment_rows([row for row in done.rows["train"] if row.is_real], seed, AUGMENTED_SHARE)
+    names = row_maker(source, seed).user_names
+    done.rows["train"] += augment_rows([row for row in done.rows["train"] if row.is_real], seed, AUGMENTED_SHARE, names)
     steps.append(("user turns varied", sum(map(len, done.rows.values()))))
     everything = [*dropped, *objected, *alike, *examples, *done.dropped, *beyond, *untaught]
     # A card can live by its lore alone; of a source, the character's own lines are what it was given for.
@@ -128,6 +130,7 @@ def make_dataset(
             where=", ".join(str(file) for file in source.files),
             fix="write dialogue in lines.md, a greeting in card.toml, facts in lore.md",
         )
+    everything = [(hide_in_row(row)[0], reason) for row, reason in everything]
     measured = leakage(done)
     book = source.card.character_book
     look = Look(
@@ -152,7 +155,7 @@ def make_rows(
     source: Input, seed: int, edits: Mapping[str, Edit], teacher: Teacher | None = None
 ) -> tuple[list[Conversation], Dropped]:
     """Every row that the input gives, real lines first; and those that are left out for where they stand."""
-    make = RowMaker(source.card, seed, source.scenes, whole_names=source.is_made)
+    make = row_maker(source, seed)
     voice = Voice(source.labels)
     real = list(real_rows(source.card, source.scenes, make))
     dropped: Dropped = []
@@ -178,6 +181,13 @@ def make_rows(
     return kept, [*dropped, *judged]
 
 
+def row_maker(source: Input, seed: int) -> RowMaker:
+    """What makes the rows of an input, all from one seed."""
+    spoken = (u.speaker for s in source.sources for scene in s.scenes for u in scene.utterances)
+    others = frozenset(word for speaker in set(spoken) for word in speaker.split())
+    return RowMaker(source.card, seed, source.scenes, others, whole_names=source.is_made)
+
+
 def _speakers(source: Input) -> list[tuple[str, int]]:
     lines = Counter(who for scene in source.scenes for who, _ in scene.turns)
     lines.update(u.speaker or "?" for s in source.sources for scene in s.scenes for u in scene.utterances)
@@ -193,7 +203,7 @@ def _described(source: Input) -> list[dict[str, str]]:
         lines = sum(len(scene.utterances) for scene in told.scenes) if told else 0
         table.append(
             {
-                "name": name,
+                "name": source.name,
                 "kind": told.kind if told else "character",
                 "licence": told.licence if told else "",
                 "language": told.language if told else "",

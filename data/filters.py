@@ -2,11 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from data.language import FEWEST_WORDS, language_of, script_of
-from persona.conversation import Conversation
+from persona.conversation import Conversation, Message
 
 Filter = Callable[[Conversation], str | None]
 
@@ -60,6 +60,7 @@ _ATTACHMENT = re.compile(
     r"|[\w .()-]{1,100}\.(?:jpe?g|png|gif|webp|mp[34]|mov|webm|wav|ogg|pdf|zip)(?: \(file attached\))?",
     re.IGNORECASE,
 )
+_NARRATED = re.compile(r"\s*\*\s*(?!(?:She|He|They|It)\b)([A-Z][a-z]+)(?:['’]s|\s+[a-z]+s)\b")
 _CUT = re.compile(r"[,;]$|\w-$|\s[(\[{]$|[“‘«„]$|(?:^|\s)[\"']$")
 _OPEN_WORD = re.compile(r"\s(?:the|an?|my|your|their|our|every|and|or|because)$", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?…。！？](?=\s)")
@@ -120,6 +121,11 @@ def without_asides(row: Conversation) -> Conversation:
         for m in row.messages
     )
     return row if messages == row.messages else replace(row, messages=messages)
+
+
+def is_aside(text: str) -> bool:
+    """Whether a turn holds nothing but what is out of character."""
+    return bool(_ASIDE.search(text)) and not _ASIDE.sub("", text).strip()
 
 
 def cut_off(row: Conversation) -> str | None:
@@ -186,6 +192,15 @@ def speaks_for_the_user(row: Conversation) -> str | None:
         re.MULTILINE | re.IGNORECASE,
     )
     return "speaks for the user" if any(line.search(r) for r in row.replies) else None
+
+
+def tells_of_another(row: Conversation) -> str | None:
+    """A reply out of a lorebook that was made for somebody else: *Seraphina turns*, in Liora's mouth."""
+    if row.source != "lorebook":
+        return None
+    own = set(normalised(row.character).split())
+    names = (found[1] for reply in row.replies if (found := _NARRATED.match(reply)))
+    return "narrates somebody else" if any(name.casefold() not in own for name in names) else None
 
 
 def foreign(rows: Sequence[Conversation]) -> Filter:
@@ -260,6 +275,7 @@ def all_filters(rows: Sequence[Conversation] = (), blocked: frozenset[str] = fro
         assistant_speak,
         out_of_character,
         speaks_for_the_user,
+        tells_of_another,
         not_dialogue,
         wordless,
         looping,
@@ -271,6 +287,35 @@ def all_filters(rows: Sequence[Conversation] = (), blocked: frozenset[str] = fro
     ]
 
 
+def reply_fault(reply: str, character: str, others: Iterable[str]) -> str | None:
+    """What one reply alone would have its whole row left out for; `others` are those who speak in its scene."""
+    turns = (*(Message("user", "", name) for name in others), Message("assistant", reply))
+    return _objection(Conversation(turns, character), _OF_A_REPLY)
+
+
+def turn_fault(text: str) -> str | None:
+    """Why nobody should learn to answer a turn of somebody else's: a program's words, or words to one."""
+    return _objection(Conversation((Message("assistant", text),), ""), _OF_A_TURN)
+
+
+_OF_A_TURN: tuple[Filter, ...] = (too_long, template_token, assistant_speak, not_dialogue)
+_OF_A_REPLY: tuple[Filter, ...] = (
+    too_long,
+    template_token,
+    assistant_speak,
+    out_of_character,
+    speaks_for_the_user,
+    not_dialogue,
+    wordless,
+    looping,
+    cut_off,
+)
+
+
+def _objection(row: Conversation, filters: Iterable[Filter]) -> str | None:
+    return next((reason for each in filters if (reason := each(row))), None)
+
+
 def sift(
     rows: Sequence[Conversation], blocked: frozenset[str] = frozenset()
 ) -> tuple[list[Conversation], list[tuple[Conversation, str]]]:
@@ -279,7 +324,7 @@ def sift(
     kept: list[Conversation] = []
     dropped: list[tuple[Conversation, str]] = []
     for row in rows:
-        reason = next((r for f in filters if (r := f(row))), None)
+        reason = _objection(row, filters)
         if reason:
             dropped.append((row, reason))
         else:

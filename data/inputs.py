@@ -1,7 +1,7 @@
 """What NAME means to the builder: a card with its scenes and files, or a character in sources of any kind."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.detect import files_in, is_card, read_all, read_sources
@@ -18,6 +18,9 @@ from persona.formats.folder import CARD_FILE, EXTRA_FILE, LINES_FILE, LORE_FILE,
 from persona.paths import SHIPPED_CHARACTERS, Place, find_character, slugify
 
 SPEAKERS_LISTED = 12
+ROLES = frozenset("gpt assistant bot ai model char character user human system".split())
+"""What training files call who speaks: nobody's name."""
+
 LORE_CHARACTERS = 2_000
 """Of one entry made from a page: more would fill the prompt of a small base alone."""
 
@@ -39,6 +42,12 @@ class Input:
     sources: tuple[Source, ...] = ()
     labels: frozenset[str] = frozenset()
     is_made: bool = False
+    name: str = ""
+    """What names the input, in a build that is done again."""
+
+    speaker: str | None = None
+    """What `--as` has to say for the same character, however it was chosen; None for a card."""
+
     notes: list[str] = field(default_factory=list)
 
     def digests(self) -> dict[str, str]:
@@ -65,10 +74,15 @@ def read_input(
     """
     place = find_character(name)
     if place.run.resolve() in place.card.resolve().parents:
-        raise PersonaError(f"{name} is what a build made.", where=str(place.card), fix="give what it was built from")
+        made_from = (read_report(place.dataset) or {}).get("settings", {})
+        if not made_from.get("name") or not Path(made_from["name"]).exists():
+            fix = "give what it was built from"
+            raise PersonaError(f"{name} is what a build made.", where=str(place.card), fix=fix)
+        name, speaker = made_from["name"], speaker or made_from.get("as")
+        place = find_character(name)
     if (place.card / CARD_FILE).is_file() or is_card(place.card):
-        return _read_character(place, name, speaker, forgotten)
-    return _read_voice(place, name, speaker, ask, forgotten, workers)
+        return replace(_read_character(place, name, speaker, forgotten), name=name)
+    return replace(_read_voice(place, name, speaker, ask, forgotten, workers), name=name)
 
 
 def _read_character(place: Place, name: str, speaker: str | None, forgotten: frozenset[str]) -> Input:
@@ -130,15 +144,23 @@ def _read_voice(
     for file in files:
         refuse_discord(file)
     sources = tuple(read_all([file for file in files if file not in cards], notes, workers))
-    speakers = count_speakers([scene for source in sources for scene in source.scenes])
+    users = frozenset(source.user for source in sources) - {""}
+    speakers = count_speakers([scene for source in sources for scene in source.scenes], users)
     if not speakers:
         raise PersonaError("Nobody speaks in this.", where=str(place.card), fix='write lines as "Name: text"')
-    called, labels = _whose(name, place.card, sources, speakers, speaker, ask)
+    asked, called, labels = _whose(name, place.card, sources, speakers, speaker, ask)
     slug = slugify(called)
     run = place.run.with_name(slug)
     _refuse_foreign_run(slug, run, files, called)
-    card = _made_card(called, sources, files)
-    return Input(Place(slug, run / "card.json", run), card, (), files, sources, labels, is_made=True, notes=notes)
+    card = _made_card(called, sources)
+    if card.description:
+        notes.append("What the file tells the model stands in the card, and so in every prompt.")
+    else:
+        notes.append(
+            f"The prompt says no more than that this is {called}: a folder with this and a card.toml can say more."
+        )
+    made = Place(slug, run / "card.json", run)
+    return Input(made, card, (), files, sources, labels, is_made=True, speaker=asked, notes=notes)
 
 
 def _card_and_sources(place: Place, file: Path, others: Sequence[Path], notes: list[str]) -> Input:
@@ -152,19 +174,20 @@ def _card_and_sources(place: Place, file: Path, others: Sequence[Path], notes: l
     slug = slugify(card.name)
     run = place.run.with_name(slug)
     _refuse_foreign_run(slug, run, (file, *read), card.name)
-    return Input(Place(slug, run / "card.json", run), card, (), (file, *read), sources, labels, True, notes)
+    made = Place(slug, run / "card.json", run)
+    return Input(made, card, (), (file, *read), sources, labels, is_made=True, notes=notes)
 
 
 def _whose(
     name: str, path: Path, sources: Sequence[Source], speakers: Sequence[Speaker], asked: str | None, ask: Ask | None
-) -> tuple[str, frozenset[str]]:
-    """The character's name and its labels, in lower case. Raises `PersonaError` listing who speaks."""
+) -> tuple[str, str, frozenset[str]]:
+    """(what was asked for, the character's name, its labels in lower case). Raises `PersonaError` listing who speaks."""
     roles = {speaker.name for speaker in speakers} <= {CHARACTER, USER, ""}
     said = {source.character for source in sources} - {""}
     if asked is None and len(said) == 1:
         asked = said.pop()
         if roles:
-            return asked, frozenset({CHARACTER})
+            return asked, asked, frozenset({CHARACTER})
     if asked is None and roles:
         raise PersonaError(
             "The file has a character without a name.", where=str(path), fix=f'python -m data {name} --as "NAME"'
@@ -179,16 +202,19 @@ def _whose(
     if asked is None:
         asked = ask(speakers) if ask and len(speakers) > 1 else speakers[0].name
     if roles:
-        return asked.split(",")[0].strip(), frozenset({CHARACTER})
+        if asked.casefold() in ROLES:
+            raise PersonaError(
+                f"{asked!r} is a role, not a name.", where=str(path), fix=f'python -m data {name} --as "NAME"'
+            )
+        return asked, asked.split(",")[0].strip(), frozenset({CHARACTER})
     called, labels = find_speakers(asked, speakers)
-    return display_name(called), frozenset(label.casefold() for label in labels)
+    return asked, display_name(called), frozenset(label.casefold() for label in labels)
 
 
-def _made_card(called: str, sources: Sequence[Source], files: Sequence[Path]) -> CharacterCard:
+def _made_card(called: str, sources: Sequence[Source]) -> CharacterCard:
     """The card of a character that has none: what a training file told the model, and the pages' lore."""
     told = {source.system for source in sources} - {""}
-    where = ", ".join(file.name for file in files[:3]) + (", and more" if len(files) > 3 else "")
-    description = told.pop() if len(told) == 1 else f"{called}, a character in {where}."
+    description = told.pop() if len(told) == 1 else ""
     entries = [_entry(lore, place) for place, lore in enumerate(lore for s in sources for lore in s.lore)]
     book = {"character_book": {"entries": entries}} if entries else {}
     return CharacterCard.model_validate({"name": called, "description": description, **book})
@@ -206,14 +232,13 @@ def _entry(lore: Lore, place: int) -> dict[str, object]:
 
 def _refuse_foreign_run(slug: str, run: Path, files: Sequence[Path], called: str) -> None:
     """Raise `PersonaError` where the run of a source's character would take the place of somebody else's."""
-    fix = f'give the character another name first: --as "{called} of the play, {called}", for example'
     written = [folder for folder in (run.parent.parent / "characters").glob("*") if slugify(folder.name) == slug]
     shipped = [SHIPPED_CHARACTERS / slug] if (SHIPPED_CHARACTERS / slug).exists() else []
     if written or shipped:
         raise PersonaError(
             f"There is a character {slug!r} already, whose run this would overwrite.",
             where=str((written or shipped)[0]),
-            fix=fix,
+            fix=f'put the file into that folder, or give another name first: --as "{called} of the play, {called}"',
         )
     report = read_report(run / "dataset")
     made_of = report.get("inputs") if report else None
@@ -223,5 +248,5 @@ def _refuse_foreign_run(slug: str, run: Path, files: Sequence[Path], called: str
         raise PersonaError(
             f"{run.name} was built from {', '.join(map(str, made_of))}, which this would overwrite.",
             where=str(run),
-            fix=f"rename or remove that folder, or {fix}",
+            fix="put all of the character's files into one folder and build that; for somebody else, rename the run",
         )

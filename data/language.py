@@ -113,15 +113,6 @@ def script_of(text: str) -> str:
     return counts.most_common(1)[0][0] if counts else ""
 
 
-def is_english(text: str) -> float:
-    """How English a text is, 0 to 1: the share of English among its short words; 0.5 where it has none to judge by."""
-    if script_of(text) not in ("", "Latin"):
-        return 0.0
-    hits = _hits(_words(text))
-    english, best = hits.pop("en"), max(hits.values())
-    return english / (english + best) if english + best else 0.5
-
-
 def language_of(texts: Sequence[str]) -> str:
     """The language that the texts are written in, as an ISO 639-1 code; "" when unsure.
 

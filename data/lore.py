@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from data import questions as ask
+from data.authored import entry_name, split_dialogue
 from data.manner import Manner
 from data.names import names_of, pronouns_of
 from data.rows import RowMaker, tidy
-from data.sources import entry_name, split_dialogue
 from data.split import HELD_OUT_QUESTION
 from data.telling import is_prose, lore_answers
 from data.voice import second_person

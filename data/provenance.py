@@ -25,8 +25,10 @@ _NAMED_BY = 200
 
 def refuse_discord(file: Path) -> None:
     """Raise `PersonaError` for an export of Discord messages, known by its name or by how exporters begin their files."""
-    with file.open("rb") as stream:
-        start = stream.read(_START_BYTES)
+    start = b""
+    if file.is_file():  # not a folder that `datasets` saved
+        with file.open("rb") as stream:
+            start = stream.read(_START_BYTES)
     text = start.replace(b"\0", b"").decode("utf-8", "replace")
     if _NAME.search(file.name) or _MARKS.search(text):
         raise _refusal(str(file))

@@ -5,8 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from data.authored import entry_name
 from data.look import Look
-from data.sources import entry_name
 from data.split import SPLITS, Split
 from persona.card import CharacterCard
 

@@ -31,6 +31,9 @@ class RowMaker:
     scenes: Sequence[Scene] = ()
     """What the character's first name means there: somebody else may bear it."""
 
+    others: frozenset[str] = frozenset()
+    """Names that the character's sources know: no user who has none is called so."""
+
     whole_names: bool = False
     """A script has many characters, so that a line is the character's only under its whole label."""
 
@@ -46,6 +49,17 @@ class RowMaker:
     def names(self) -> frozenset[str]:
         """What the character is called in scripts, in lower case."""
         return labels_of(self.card, self.first_name)
+
+    @cached_property
+    def user_names(self) -> tuple[str, ...]:
+        """What an unnamed user may be called: nobody whom the character's card, lore or scenes name."""
+        card = self.card
+        lore = (
+            f"{entry.name} {entry.content}" for entry in (card.character_book.entries if card.character_book else ())
+        )
+        scenes = (f"{who} {text}" for scene in self.scenes for who, text in scene.turns)
+        known = set(re.findall(r"\w+", " ".join([card.name, card.description, card.scenario, *lore, *scenes])))
+        return tuple(name for name in USER_NAMES if name not in known | self.others)
 
     def rng(self, place: str) -> random.Random:
         """Draws that belong to one place, whatever was drawn elsewhere."""
@@ -87,11 +101,10 @@ class RowMaker:
 
     def _user_name(self, turns: Sequence[tuple[str, str]], rng: random.Random) -> str | None:
         """The name of an unnamed user; None where no text says it, half of the time, as people differ in that."""
-        named = [s for s, _ in turns if s.casefold() not in self.names and not _NOBODY.fullmatch(s)]
+        named = [s for s, _ in turns if s and s.casefold() not in self.names and not _NOBODY.fullmatch(s)]
         if named:
             return named[0]
-        known = f"{self.card.name} {self.card.description} {self.card.scenario}"
-        name = rng.choice([n for n in USER_NAMES if n not in known] or list(USER_NAMES))
+        name = rng.choice(self.user_names or USER_NAMES)
         asked_for = any(_USER_MACRO.search(text) for _, text in turns)
         return name if asked_for or rng.random() < 0.5 else None
 
@@ -102,7 +115,7 @@ class RowMaker:
         content = tidy(expanded)
         if speaker.casefold() in self.names:
             return Message("assistant", content)
-        return Message("user", _without_quotes(content), user if _NOBODY.fullmatch(speaker) else speaker)
+        return Message("user", content, user if _NOBODY.fullmatch(speaker) else speaker or None)
 
 
 def tidy(text: str) -> str:
@@ -111,7 +124,7 @@ def tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
 
-def _without_quotes(text: str) -> str:
+def without_quotes(text: str) -> str:
     """A user's line without the quotation marks around the whole of it: people type none."""
     inner = text[1:-1]
     quoted = len(text) > 2 and text[0] in '"“' and text[-1] in '"”'

@@ -51,7 +51,7 @@ class Lore:
 class Source:
     """A file as its reader understood it.
 
-    `character` is who the file itself says the character is, "" where it does not; `system` is what a training file told
+    `character` is who the file itself says the character is, and `user` the person, "" where it does not; `system` is what a training file told
     the model about the character.
     """
 
@@ -60,6 +60,7 @@ class Source:
     scenes: tuple[Scene, ...] = ()
     lore: tuple[Lore, ...] = ()
     character: str = ""
+    user: str = ""
     system: str = ""
     language: str = ""
     licence: str = ""

@@ -68,10 +68,12 @@ class Speaker:
     lines: int
     words: int
     aliases: tuple[str, ...]
+    is_user: bool = False
+    """Whether this is the person who chatted, and not one of the characters."""
 
 
-def count_speakers(scenes: Sequence[Scene]) -> list[Speaker]:
-    """Everybody who speaks, most lines first; labels that are surely one person's are counted as one.
+def count_speakers(scenes: Sequence[Scene], users: frozenset[str] = frozenset()) -> list[Speaker]:
+    """Everybody who speaks, most lines first and the `users` of chats last; labels that are surely one person's are counted as one.
 
     These are labels that differ in case or punctuation; a shortened one that ends with a full stop ("Ham.") and that
     only one name continues; and a name with or without its title or first name ("Mr. Holmes", "Holmes", "Sherlock
@@ -97,10 +99,11 @@ def count_speakers(scenes: Sequence[Scene]) -> list[Speaker]:
             sum(lines[label] for label in labels),
             sum(words[label] for label in labels),
             tuple(labels),
+            not users.isdisjoint(labels),
         )
         for labels in groups
     ]
-    return sorted(speakers, key=lambda speaker: (-speaker.lines, speaker.name))
+    return sorted(speakers, key=lambda speaker: (speaker.is_user, -speaker.lines, speaker.name))
 
 
 def find_speaker(asked: str, speakers: Sequence[Speaker]) -> Speaker:
@@ -113,6 +116,7 @@ def find_speaker(asked: str, speakers: Sequence[Speaker]) -> Speaker:
         lambda s: asked == s.name or asked in s.aliases,
         lambda s: wanted == _key(s.name),
         lambda s: wanted in map(_key, s.aliases),
+        lambda s: any(_may_be_one(wanted, _key(label)) for label in s.aliases),
         lambda s: bool(words) and any(words <= set(_key(name).split()) for name in (s.name, *s.aliases)),
     )
     for test in tests:
@@ -240,6 +244,12 @@ def _call(key: str) -> Call:
     return title, words[1:] if title else words
 
 
+def _may_be_one(first: str, second: str) -> bool:
+    """Whether two labels call somebody alike but for a title that one of them leaves out; "Holmes" is no Mrs. Holmes."""
+    (title, words), (other, same) = _call(first), _call(second)
+    return words == same and (title == other or ("" in (title, other) and not {title, other} & _FEMININE))
+
+
 def _key(label: str) -> str:
     """A label without case, outer punctuation and double spaces: equal keys are one name."""
     return " ".join(label.casefold().split()).strip(' .,:;—–-_*"“”') or label.casefold()
@@ -266,4 +276,4 @@ def _listed(speakers: Sequence[Speaker]) -> str:
 def _with_aliases(speaker: Speaker) -> str:
     others = [printable(label[:60]) for label in speaker.aliases if _clean(label) != speaker.name]
     listed = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
-    return printable(speaker.name[:60]) + (f" ({listed})" if others else "")
+    return printable(speaker.name[:60]) + (f" ({listed})" if others else "") + (", the user" * speaker.is_user)

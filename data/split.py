@@ -1,16 +1,20 @@
 """Which rows are held out: whole scenes, never single rows, and nothing that is trained elsewhere."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from data.filters import normalised
 from persona.conversation import Conversation
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.1
-FEWEST_REAL_SCENES = 3
-FEWEST_SYNTHETIC_SCENES = 6
+LARGEST_SHARE = 0.2
+"""Of a kind's replies; a scene with more of them does more good in training."""
+
+FEWEST_REAL_REPLIES = 10
+FEWEST_SYNTHETIC_REPLIES = 6
 """Below these nothing is held out of a kind of rows: the few there are do more good in training."""
 
 PASSAGE_WORDS = 8
@@ -18,6 +22,9 @@ PASSAGE_WORDS = 8
 
 HELD_OUT_QUESTION = "held_out_question"
 """The note of a row whose fact is trained and whose question is not: it goes to the test split alone."""
+
+TOUCHES = "touches"
+"""The note of a row that the next row of its source continues, which belongs to another scene: the name of that one."""
 
 Scene = tuple[str, str]
 
@@ -50,17 +57,19 @@ def split(rows: Sequence[Conversation], seed: int, alike: Sequence[int] = ()) ->
     pools: dict[str, list[Scene]] = {}
     for row in rows:
         scene = (row.source, row.scene)
-        if row.origin in ("example", "telling"):
-            # Examples stand in every prompt, and held out they would measure copying. What is told unasked and in no
-            # prompt nobody can guess.
+        if row.origin in ("example", "greeting", "telling"):
+            # Examples stand in every prompt, and held out they would measure copying. A greeting is said word for word
+            # wherever the character is. What is told unasked and in no prompt nobody can guess.
             done.home[scene] = "train"
         elif scene not in pools.setdefault("real" if row.is_real else row.origin, []):
             pools["real" if row.is_real else row.origin].append(scene)
     families = _families(rows, alike)
+    replies = Counter((row.source, row.scene) for row in rows for _ in row.replies)
     for pool, scenes in pools.items():
-        done.home |= _draw(scenes, families, seed, FEWEST_REAL_SCENES if pool == "real" else FEWEST_SYNTHETIC_SCENES)
-    if len(pools.get("real", [])) < FEWEST_REAL_SCENES:
-        done.warnings.append("There are too few real scenes to hold any out: the losses say nothing about new ones.")
+        fewest = FEWEST_REAL_REPLIES if pool == "real" else FEWEST_SYNTHETIC_REPLIES
+        done.home |= _draw(scenes, families, seed, fewest, replies)
+    if all(done.home[scene] == "train" for scene in pools.get("real", [])):
+        done.warnings.append("There are too few real lines to hold any out: the losses say nothing about new ones.")
     _fill(done, rows, alike)
     return done
 
@@ -82,9 +91,12 @@ def _families(rows: Sequence[Conversation], alike: Sequence[int]) -> dict[Scene,
     return {scene: root(scene) for scene in parent}
 
 
-def _draw(scenes: Sequence[Scene], families: Mapping[Scene, Scene], seed: int, fewest: int) -> dict[Scene, str]:
+def _draw(
+    scenes: Sequence[Scene], families: Mapping[Scene, Scene], seed: int, fewest: int, replies: Mapping[Scene, int]
+) -> dict[Scene, str]:
     """A split for every scene, whole families at a time; a family that is larger than a split is trained."""
-    held = max(1, round(HELD_OUT_SHARE * len(scenes))) if len(scenes) >= fewest else 0
+    total = sum(replies[scene] for scene in scenes)
+    held = max(1, round(HELD_OUT_SHARE * len(scenes))) if total >= fewest else 0
     members: dict[Scene, list[Scene]] = {}
     for scene in scenes:
         members.setdefault(families.get(scene, scene), []).append(scene)
@@ -93,10 +105,13 @@ def _draw(scenes: Sequence[Scene], families: Mapping[Scene, Scene], seed: int, f
     homes: dict[Scene, str] = {}
     for family in order:
         size = len(members[family])
-        home = next((name for name, left in room.items() if size <= left), "train")
+        fits = sum(replies[scene] for scene in members[family]) <= LARGEST_SHARE * total
+        home = next((name for name, left in room.items() if fits and size <= left), "train")
         if home != "train":
             room[home] -= size
         homes |= dict.fromkeys(members[family], home)
+    if "validation" not in homes.values():  # the one that chooses the epoch comes first
+        homes = {scene: "validation" if home == "test" else home for scene, home in homes.items()}
     return homes
 
 
@@ -115,8 +130,11 @@ def _fill(done: Split, rows: Sequence[Conversation], alike: Sequence[int]) -> No
             done.dropped.append((row, "shares a passage with a held-out reply"))
         elif home != "train" and row.origin == "lore" and not row.lore and not _is_trained_fact(row, done):
             done.dropped.append((row, "held-out lore that is not in the prompt"))
+        elif TOUCHES in row.notes and done.home.get((row.source, row.notes[TOUCHES]), home) != home:
+            done.dropped.append((row, "next to what is held out"))
         else:
-            done.rows[home].append(row)
+            notes = {key: note for key, note in row.notes.items() if key != TOUCHES}
+            done.rows[home].append(row if notes == row.notes else replace(row, notes=notes))
 
 
 def _is_trained_fact(row: Conversation, done: Split) -> bool:

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from data.authored import entry_name
 from data.filters import normalised
 from data.grammar import ADVERBS, DETERMINERS, MODALS, PREPOSITIONS, SUBORDINATORS
 from data.lore import lore_prose
 from data.rows import RowMaker
-from data.sources import NO_CONTEXT, Dropped, entry_name
+from data.sources import NO_CONTEXT, Dropped
 from persona.card import CharacterCard
 from persona.conversation import Conversation, Message
 from persona.engines.protocol import Engine, Piece

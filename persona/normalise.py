@@ -130,7 +130,8 @@ def _fold_system(messages: Sequence[Message]) -> list[Message]:
 
 def _tidy(text: str) -> str:
     # Half of a character, as broken clients send it, has no UTF-8 and no token.
-    return unicodedata.normalize("NFC", _SURROGATE.sub("\ufffd", text)).strip()
+    plain = _SURROGATE.sub("\ufffd", text).replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", plain).strip()
 
 
 def _defused(text: str, notes: Notes) -> str:

@@ -174,8 +174,12 @@ def test_further_rows_are_few_and_the_same_every_time():
     assert len(augment_rows(rows, 3, 1)) == 40
 
 
-def test_a_name_that_some_row_speaks_of_is_nobody_s_new_name():
-    rows = [row("Hello.", f"I know {name}.", id=name, name=None) for name in USER_NAMES if name not in ("Sam", "Wren")]
-    rows.append(row("One.", "Yes.", id="last"))
-    names = {m.name for seed in DRAWS for made in augment_rows(rows, seed, 1) for m in made.messages}
-    assert names <= {None, "Sam", "Wren"} and "Wren" in names
+def test_nobody_is_renamed_but_who_was_named_by_the_builder():
+    rows = [row("One.", "Yes.", id=str(n), name="Sam") for n in range(9)]
+    names = [{made.messages[0].name for made in augment_rows(rows, 0, 1, drawn)} for drawn in (("Sam", "Jo"), ("Jo",))]
+    assert names == [{"Sam", "Jo"}, set()]
+
+
+def test_who_is_named_in_a_source_does_not_type():
+    rows = [row("What is it, do you know?", "Yes.", id=str(n), name="The Nurse") for n in range(9)]
+    assert augment_rows(rows, 0, 1) == []

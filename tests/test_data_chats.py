@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.readers import chats, jsonlines, messages, table, tavern
+from data.readers import chats, columnar, jsonlines, messages, table, tavern
 from data.readers.jsonlines import Records, read_records
 from data.source import CHARACTER, USER, Source
+from data.speakers import count_speakers
 from persona.conversation import Conversation, Message
 from persona.errors import PersonaError
 
@@ -225,6 +226,23 @@ def test_a_tavern_chat_with_swipes():
     assert rejected == [(), (), ("A cook.", "Nobody."), ("Nobody.",), ("One.",), ("One.",)]
     assert source.scenes[0].utterances[2].place == "line 4"
     assert source.notes == ["Left out: 1 empty messages."]
+
+
+def test_macros_in_a_group_mean_whoever_speaks_and_the_person():
+    chat = lines(
+        message(
+            "Mira",
+            "You're late, {{user}}.",
+            swipes=["{{char}} waits for {{user}}.", "You're late, {{user}}."],
+            swipe_id=1,
+        ),
+        message("Corvin", "*{{char}} looks up.* Who is?"),
+        message("Tom", "Me."),
+    )
+    source = read(chat, tavern)
+    assert source.user == "Tom" and count_speakers(source.scenes, frozenset({"Tom"}))[-1].is_user
+    assert said(source) == [[("Mira", "You're late, Tom."), ("Corvin", "*Corvin looks up.* Who is?"), ("Tom", "Me.")]]
+    assert source.scenes[0].utterances[0].rejected == ("Mira waits for Tom.",)
 
 
 def test_a_group_chat_without_header():
@@ -730,7 +748,7 @@ def test_a_table_of_discord_messages_is_refused(tmp_path):
 
 
 def test_a_small_file_with_much_text_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(table, "TABLE_TEXT_BYTES", 1_000_000)
+    monkeypatch.setattr(columnar, "TABLE_TEXT_BYTES", 1_000_000)
     long = "x" * 10_000
     turns = [[{"role": "user", "content": long}] * 10] * 1000
     for columns in ({"text": [long] * 10_000}, {"messages": turns}, {"dialog": [[long] * 1000] * 10}):

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from data.filters import IDENTICAL_REPLIES, all_filters, out_of_character, sift, without_asides
-from data.language import is_english, language_of, script_of
+from data.filters import IDENTICAL_REPLIES, all_filters, out_of_character, sift, tells_of_another, without_asides
+from data.language import language_of, script_of
 from persona.conversation import Conversation, Message
 
 
@@ -246,13 +246,31 @@ SAID = {
 @pytest.mark.parametrize(("code", "text"), SAID.items())
 def test_a_language_is_known_by_its_letters_or_its_short_words(code, text):
     assert language_of([text]) == code == language_of([text] * 3)
-    assert (is_english(text) > 0.8) == (code == "en")
 
 
 def test_what_is_too_little_to_tell_is_not_told():
     assert language_of([]) == language_of([""]) == language_of(["Ada!"]) == language_of(["1850", "..."]) == ""
     assert language_of(["Zorple quastor wuffin brimblewick tandrel " * 5]) == ""
-    assert is_english("Zorple!") == is_english("1850") == 0.5
     assert [script_of(t) for t in ("", "1!", "é", "яa?я", "ｆｕｌｌ", "カナ漢", "বাংলা")] == [
         "", "", "Latin", "Cyrillic", "Latin", "Han", "Bengali",
     ]  # fmt: skip
+
+
+def test_a_lorebook_made_for_somebody_else_is_not_in_the_character_s_voice():
+    def told(reply, source="lorebook"):
+        turns = (Message("user", "What is it?"), Message("assistant", reply))
+        return tells_of_another(Conversation(turns, "Liora Vane", source=source))
+
+    assert (
+        told("*Seraphina turns to you.* A glade.")
+        == told("*Seraphina's eyes darken.* Wolves.")
+        == "narrates somebody else"
+    )
+    for own in (
+        "*Liora turns to you.* A glade.",
+        "*She turns.* A glade.",
+        "*Laughs softly.* A glade.",
+        "A glade. *Wren looks up.*",
+    ):
+        assert told(own) is None
+    assert told("*Seraphina turns to you.* A glade.", "lines") is None

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import near
-from data.near import cluster_rows, clusters, drop_near_duplicates, near_duplicates, similarity
+from data import near, shingles
+from data.near import cluster_rows, drop_near_duplicates, near_duplicates, similarity
 from persona.conversation import Conversation, Message
 
 STORM = "The storm took the old bridge in the night, and nobody heard it go until the morning came"
@@ -58,35 +58,40 @@ def test_any_texts_give_exact_pairs_in_order(texts):
 def test_blocks_and_chunks_change_nothing(monkeypatch):
     texts = variations(300, seed=2)
     whole = near_duplicates(texts)
-    monkeypatch.setattr(near, "_BLOCK_CHARACTERS", 700)
-    monkeypatch.setattr(near, "_CANDIDATES", 50)
-    monkeypatch.setattr(near, "_COUNTED", 90)
+    monkeypatch.setattr(shingles, "_BLOCK_CHARACTERS", 700)
+    monkeypatch.setattr(shingles, "_CANDIDATES", 50)
+    monkeypatch.setattr(shingles, "_COUNTED", 90)
     assert near_duplicates(texts) == whole
 
 
 def test_equal_texts_are_paired_with_the_first_alone():
     texts = ["ok", "lol", "OK!", "ok", "", "...", "lol", "okay"]
     assert near_duplicates(texts) == [(0, 2), (0, 3), (1, 6)]
-    assert clusters(texts) == [0, 1, 0, 0, 2, 3, 1, 4]
-    assert near_duplicates([]) == [] and clusters([]) == [] and clusters(["a"]) == [0]
+    assert near_duplicates([]) == []
 
 
 def test_short_texts_are_near_only_when_equal():
     assert near_duplicates(["yes", "yet", "yess", "a b", "ab"]) == []
 
 
+def test_rows_that_are_equal_but_for_marks_share_a_cluster():
+    assert cluster_rows([row("Hm?", said) for said in ("ok", "lol", "OK!", "ok", "lol", "okay")]) == [0, 1, 0, 0, 1, 2]
+    assert cluster_rows([]) == [] and cluster_rows([row("Hm?", "a")]) == [0]
+
+
 def test_clusters_follow_chains():
     chain = [" ".join(f"word{n}" for n in range(i, i + 40)) for i in range(0, 20, 2)]
     assert similarity(chain[0], chain[1]) >= 0.8 > similarity(chain[0], chain[-1])
-    assert set(clusters(chain)) == {0} and clusters(["nothing of it", *chain])[:2] == [0, 1]
+    rows = [row("And then?", said) for said in chain]
+    assert set(cluster_rows(rows)) == {0} and cluster_rows([row("And then?", "Nothing of it."), *rows])[:2] == [0, 1]
 
 
 def test_a_crowd_of_copies_stays_linear():
     copies = [f"I would like order number {i:05d} please, my dear friend, and quickly" for i in range(1_000)]
     pairs = near_duplicates([*copies, *["ok"] * 1_000])
-    assert len(pairs) <= near.PARTNERS * len(copies) + 1_000
+    assert len(pairs) <= shingles.PARTNERS * len(copies) + 1_000
     assert all(similarity(copies[i], copies[j]) >= 0.8 for i, j in pairs[:500] if j < len(copies))
-    assert set(clusters(copies)) == {0}
+    assert set(cluster_rows([row("What else?", copy) for copy in copies])) == {0}
 
 
 def test_near_rows_are_dropped_and_the_first_stays():

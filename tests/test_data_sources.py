@@ -1,26 +1,14 @@
 """Where dialogue comes from: scenes, greetings, examples, dialogue in prose, windows of a script."""
 
-from itertools import pairwise
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.authored import real_rows, split_dialogue
 from data.rows import RowMaker, tidy
 from data.source import Scene, Source, Utterance
-from data.sources import (
-    APART_TURNS,
-    CONTEXT_TURNS,
-    WINDOW_TURNS,
-    Voice,
-    blocks_of,
-    certain_pieces,
-    display_name,
-    real_rows,
-    source_rows,
-    split_dialogue,
-    windows,
-)
+from data.sources import Voice, certain_pieces, display_name, source_rows
 from data.split import SPLITS, split
+from data.windows import APART_TURNS, CONTEXT_TURNS, WINDOW_TURNS, blocks_of, touches, windows
 from persona.card import CharacterCard
 from persona.formats.folder import parse_scenes
 
@@ -96,7 +84,7 @@ def test_text_is_tidied():
 
 @given(st.lists(st.booleans(), max_size=80))
 def test_windows_hold_every_line_of_the_character_once(speaks):
-    turns = [("MIRA" if mine else "TOM", f"line {i}") for i, mine in enumerate(speaks)]
+    turns = [Utterance("MIRA" if mine else "TOM", f"line {i}") for i, mine in enumerate(speaks)]
     bounds = list(windows(turns, speaks))
     covered = [i for start, end in bounds for i in range(start, end)]
     assert len(covered) == len(set(covered)), "windows overlap"
@@ -107,8 +95,16 @@ def test_windows_hold_every_line_of_the_character_once(speaks):
 
 
 def test_a_long_speech_ends_a_window():
-    turns = [("TOM", "x" * 2900), ("MIRA", "Yes."), ("TOM", "x" * 2900), ("MIRA", "No.")]
+    turns = [Utterance(*turn) for turn in (("TOM", "x" * 2900), ("MIRA", "Yes."), ("TOM", "x" * 2900), ("MIRA", "No."))]
     assert list(windows(turns, [False, True, False, True])) == [(0, 2), (2, 4)]
+
+
+def test_those_who_were_there_before_and_are_gone_are_no_context():
+    names = ["NURSE", "PRINCE", "TOM", "MIRA", "TOM", "MIRA"]
+    turns = [Utterance(name, "Hark.") for name in names]
+    assert list(windows(turns, [name == "MIRA" for name in names])) == [(2, 6)]
+    asked = [Utterance(name, "Hark.") for name in ("NURSE", "PRINCE", "NURSE", "MIRA")]
+    assert list(windows(asked, [False, False, False, True])) == [(0, 4)]
 
 
 def source_of(text):
@@ -145,29 +141,28 @@ def test_all_windows_of_a_scene_of_a_script_are_one_scene():
 
 def test_a_script_without_scenes_is_cut_to_blocks_that_do_not_touch():
     rows, dropped = script("\n".join(f"Tom: Line {n}.\nQueen Margaret: Line {n}." for n in range(600)))
-    assert 10 <= len({r.scene for r in rows}) <= 20
-    assert {reason for _, reason in dropped} == {"between two blocks of a script"}
-    assert len(dropped) == len({r.scene for r in rows}) - 1
+    assert 10 <= len({r.scene for r in rows}) <= 20 and not dropped
     done = split(rows, 0)
+    assert {reason for _, reason in done.dropped} == {"next to what is held out"}
+    assert 1 <= len(done.dropped) <= 4, "only where a held-out part begins or ends"
     lines = {name: {int(r.split()[1][:-1]) for row in done.rows[name] for r in row.replies} for name in SPLITS}
     assert all(lines.values())
     assert not {n + step for n in lines["train"] for step in (-2, -1, 1, 2)} & (lines["validation"] | lines["test"])
+    assert not any("touches" in row.notes for name in SPLITS for row in done.rows[name])
 
 
 @given(st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, APART_TURNS]), st.integers(1, WINDOW_TURNS)), max_size=80))
-def test_windows_of_different_blocks_are_apart(given_windows):
+def test_blocks_are_neighbours_in_order_and_end_where_the_character_is_away(given_windows):
     spans, end = [], 0
     for gap, length in given_windows:
         spans.append((0, end + gap, end + gap + length))
         end += gap + length
     blocks = blocks_of(spans)
     assert len(blocks) == len(spans)
-    used = [block for block in blocks if block is not None]
-    assert sorted(set(used)) == list(range(len(set(used)))) and used == sorted(used)
+    assert sorted(set(blocks)) == list(range(len(set(blocks)))) and blocks == sorted(blocks)
     for place in range(1, len(spans)):
-        if None not in blocks[place - 1 : place + 1] and blocks[place - 1] != blocks[place]:
-            assert spans[place][1] - spans[place - 1][2] >= APART_TURNS
-    assert not any(a is b is None for a, b in pairwise(blocks)), "one window is enough"
+        if not touches(spans[place - 1], spans[place]):
+            assert blocks[place - 1] != blocks[place]
 
 
 MINE = Voice(frozenset({"mira"}))
@@ -178,25 +173,28 @@ def said(*lines):
 
 
 def test_a_doubtful_line_of_the_character_ends_a_window():
-    lines = said(("Tom", 1), ("Mira", 0.95), ("Mira", 0.4), ("Tom", 0.5), ("Mira", 0.95))
-    assert [(first, len(piece)) for first, piece in certain_pieces(lines, MINE)] == [(0, 2), (3, 2)]
+    lines = said(("Tom", 1), ("Mira", 0.95), ("Mira", 0.4), ("Tom", 0.8), ("Mira", 0.95))
+    assert list(certain_pieces(lines, MINE, {})) == [[0, 1], [3, 4]]
+
+
+def test_what_another_may_not_have_said_is_no_context():
+    lines = said(("Tom", 1), ("Mira", 0.95), ("Tom", 0.5), ("Mira", 0.95))
+    assert list(certain_pieces(lines, MINE, {})) == [[0, 1], [3]]
 
 
 def test_a_line_of_nobody_stands_only_directly_before_an_answer():
     lines = said(("Tom", 1), ("", 0), ("Tom", 1), ("Mira", 1), ("", 0), ("Mira", 1))
-    assert [(first, len(piece)) for first, piece in certain_pieces(lines, MINE)] == [(0, 1), (2, 2), (4, 2)]
+    assert list(certain_pieces(lines, MINE, {})) == [[0], [2, 3], [4, 5]]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["Tom", "Mira", ""]), st.sampled_from([0.3, 0.95])), max_size=40))
 def test_every_sure_line_of_the_character_is_in_one_piece_and_no_doubtful_one(lines):
     lines = said(*lines)
-    pieces = list(certain_pieces(lines, MINE))
-    covered = [first + n for first, piece in pieces for n in range(len(piece))]
+    covered = [place for piece in certain_pieces(lines, MINE, {}) for place in piece]
     assert len(covered) == len(set(covered))
     for place, line in enumerate(lines):
         if MINE.has(line):
             assert (place in covered) == MINE.trains(line)
-    assert all(piece == lines[first : first + len(piece)] for first, piece in pieces)
 
 
 def test_a_line_before_which_nothing_was_said_is_left_out():
@@ -204,4 +202,33 @@ def test_a_line_before_which_nothing_was_said_is_left_out():
         "novel", "n.txt", (Scene(tuple(said(("Mira", 1)))), Scene(tuple(said(("Tom", 1), ("Mira", 1)))))
     )
     rows, dropped = source_rows(given_source, MINE, RowMaker(CARD, 0))
-    assert [r.id for r in rows] == ["n.txt/2/1"] and [reason for _, reason in dropped] == ["nothing was said before it"]
+    assert [r.id for r in rows] == ["n.txt/2/1"] and [reason for _, reason in dropped] == [
+        "what was said before it is not known"
+    ]
+
+
+def test_one_bad_line_does_not_take_its_whole_window_along():
+    talk = [("Tom", "Who are you?"), ("Mira", "Mira."), ("Tom", "((brb, dinner))"), ("Tom", "And here?")]
+    talk += [
+        ("Mira", "I live here."),
+        ("Tom", "Alone?"),
+        ("Mira", "As an AI language model, I cannot assist with that."),
+    ]
+    talk += [("Tom", "What?"), ("Mira", "Never mind me.")]
+    scene = Scene(tuple(Utterance(*turn) for turn in talk))
+    rows, dropped = source_rows(Source("chat", "c.txt", (scene,)), MINE, RowMaker(CARD, 0))
+    assert [row.replies for row in rows] == [("Mira.", "I live here."), ("Never mind me.",)]
+    assert [m.content for m in rows[0].messages] == ["Who are you?", "Mira.", "And here?", "I live here."]
+    assert [(row.id, reason) for row, reason in dropped] == [("c.txt/1/7", "talks like an assistant")]
+
+
+def test_what_a_machine_said_for_another_is_no_context():
+    talk = [
+        ("Tom", "I'm sorry, but I cannot continue this roleplay."),
+        ("Mira", "Then go."),
+        ("Tom", "No."),
+        ("Mira", "Yes."),
+    ]
+    scene = Scene(tuple(Utterance(*turn) for turn in talk))
+    rows, dropped = source_rows(Source("chat", "c.txt", (scene,)), MINE, RowMaker(CARD, 0))
+    assert [[m.content for m in row.messages] for row in rows] == [["Then go.", "No.", "Yes."]] and not dropped

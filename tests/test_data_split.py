@@ -56,10 +56,18 @@ def test_about_a_tenth_is_held_out_twice():
     assert [len(done.rows[name]) for name in SPLITS] == [40, 5, 5]
 
 
-def test_three_real_scenes_give_one_each_and_two_give_none():
-    assert [len(split([row(n, f"Line {n}.") for n in range(3)], 0).rows[name]) for name in SPLITS] == [1, 1, 1]
-    few = split([row(n, f"Line {n}.") for n in range(2)], 0)
-    assert [len(few.rows[name]) for name in SPLITS] == [2, 0, 0] and few.warnings
+def test_of_few_scenes_none_is_held_out():
+    for scenes, lines in ((9, 1), (4, 5)):
+        few = split([row(n, f"Line {n} {line}.") for n in range(scenes) for line in range(lines)], 0)
+        assert [len(few.rows[name]) for name in SPLITS] == [scenes * lines, 0, 0] and few.warnings
+    enough = split([row(n, f"Line {n}.") for n in range(10)], 0)
+    assert [len(enough.rows[name]) for name in SPLITS] == [8, 1, 1] and not enough.warnings
+
+
+def test_a_large_scene_is_trained_and_a_lone_held_out_one_chooses_the_epoch():
+    rows = [row(n, f"{word} {n}.") for n in range(3) for word in ("Line", "More", "And")] + [row(9, "Short.")]
+    done = split(rows, 0)
+    assert [len(done.rows[name]) for name in SPLITS] == [9, 1, 0] and done.rows["validation"][0].replies == ("Short.",)
 
 
 def test_few_synthetic_answers_are_all_trained():

@@ -41,7 +41,7 @@ def test_a_real_line_gets_a_question_and_stays_as_it_is(tmp_path):
 @pytest.mark.parametrize("said", ["", "I keep frogs.", "word " * 100])
 def test_what_cannot_be_used_leaves_the_line_out(tmp_path, said):
     rows, left = with_context([alone("Yes, I keep frogs.")], CARD, teacher(tmp_path, lambda _: said))
-    assert not rows and [reason for _, reason in left] == ["nothing was said before it"]
+    assert not rows and [reason for _, reason in left] == ["what was said before it is not known"]
 
 
 def test_answers_that_say_more_than_the_lore_are_dropped(tmp_path):

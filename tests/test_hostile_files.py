@@ -247,6 +247,15 @@ def test_a_zip64_is_refused_before_its_table_is_read(tmp_path, monkeypatch):
         CharacterCard.load(tmp_path / "card")
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packing_that_cannot_be_unpacked_in_part_is_refused(method, tmp_path):
+    """Of 600 bytes of bzip2 that claim to hold 500, `zipfile` makes 600 MB before it counts them."""
+    with zipfile.ZipFile(tmp_path / "card", "w", method) as archive:
+        archive.writestr("card.json", CARD)
+    with pytest.raises(PersonaError, match="packed in an unusual way"):
+        CharacterCard.load(tmp_path / "card")
+
+
 @pytest.mark.parametrize("make", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_file_is_refused_in_a_few_lines_and_nothing_is_written(make, tmp_path, monkeypatch, capsys):
     work = tmp_path / "work"

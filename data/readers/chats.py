@@ -6,7 +6,8 @@ from typing import Any
 
 from data.readers.gathering import Format, Gathering, headline, matches, plain, read_each
 from data.readers.jsonlines import Records
-from data.readers.messages import looks_like_marked, say_marked
+from data.readers.marks import looks_like_marked
+from data.readers.messages import say_marked
 from data.readers.tavern import is_pause, seconds_of
 from data.source import CHARACTER, USER, Lore, Source
 from persona.formats.envelope import kind_of

@@ -1,13 +1,14 @@
 """Pages of lore, as Markdown, MediaWiki markup, HTML or plain text -> an entry for each heading, and their dialogue."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from data.readers.fountain import plain, without
 from data.readers.markup import looks_like_html, read_html
 from data.readers.script import read_dialogue
+from data.readers.wiki import from_wiki, looks_like_wiki, shown_by_link
 from data.source import CHARACTER, USER, Lore, Scene, Source
 from persona.errors import PersonaError
 from persona.formats.folder import parse_scenes
@@ -40,17 +41,6 @@ _STRUCK = re.compile(r"(~~|==)(?=[^\s~=])([^~=\n]*[^\s~=])\1")
 _MARKED = re.compile(r"[\[\]<`*_~=\\!]")
 _ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+.!|>~-])")
 
-_WIKI_HEADING = re.compile(r"^(={1,6})([^=\n]+)={1,6}[ \t]*$", re.MULTILINE)
-_BRACES = re.compile(r"(\{\{|\}\})")
-_BRACKETS = re.compile(r"(\[\[|\]\])")
-_NO_LINK = re.compile(r"\s*:?(?:file|image|category|datei|bild|kategorie|fichier|catégorie)\s*:", re.IGNORECASE)
-_EXTERNAL = re.compile(r"\[(?:https?:)?//[^\s\[\]]+ ?([^\[\]]*)\]")
-_WIKI_LIST = re.compile(r"^[*#:;]+[ \t]*", re.MULTILINE)
-_WIKI_MARKS = re.compile(r"'{2,}|__[A-Z]{3,20}__|<ref\b[^<>]*/>")
-_FIELD = re.compile(r"\s*([A-Za-z][A-Za-z ]{1,24}?)[\d_]*\s*=\s*([^={}\[\]<>\n]{1,60})\s*")
-_LOOKS = frozenset("image caption name title width size color colour style alt bgcolor imagecaption box class".split())
-"""Fields of an infobox that say how it looks."""
-
 
 @dataclass
 class _Section:
@@ -71,8 +61,8 @@ def read_pages(text: str, name: str) -> Source:
     if html := looks_like_html(text):
         text = read_html(text)
     title, text = _front_matter(text.removeprefix("\ufeff"), PurePath(name).stem.replace("_", " ").replace("-", " "))
-    wiki = not html and bool(_WIKI_HEADING.search(text) or ("'''" in text and "[[" in text))
-    text = _from_wiki(text, title, notes) if wiki else without(without_comments(text), "%%", "%%")
+    wiki = not html and looks_like_wiki(text)
+    text = from_wiki(text, title, notes) if wiki else without(without_comments(text), "%%", "%%")
     sections = _sections(text.splitlines(), title)
     segments = [(section, list(_segments(section.lines))) for section in sections]
     known = {who for _, parts in segments for turns, _ in parts for who in _talkers(turns)}
@@ -238,14 +228,8 @@ def _entries(title: str, paragraphs: Iterator[str], whole: bool) -> Iterator[Lor
 
 def _words(text: str) -> str:
     """A text without pictures, notes and tags, and with the shown words of its links; marks of emphasis stay."""
-    text = _WIKI_LINK.sub(lambda link: _shown(link[1]), _IMAGE.sub("", text))
+    text = _WIKI_LINK.sub(lambda link: shown_by_link(link[1]), _IMAGE.sub("", text))
     return _HTML_TAG.sub("", _FOOTNOTE.sub("", _LINK.sub(r"\1", text)))
-
-
-def _shown(link: str) -> str:
-    """What a link in double brackets shows: the words after the bar, else the page without the place in it."""
-    page, _, words = link.rpartition("|")
-    return words if page else words.partition("#")[0] or words.lstrip("#^")
 
 
 def _plain(text: str) -> str:
@@ -253,52 +237,3 @@ def _plain(text: str) -> str:
     if _MARKED.search(text):
         text = _ESCAPE.sub(r"\1", plain(_STRUCK.sub(r"\2", _words(text).replace("`", ""))))
     return " ".join(text.split())
-
-
-def _from_wiki(text: str, subject: str, notes: list[str]) -> str:
-    """MediaWiki markup as Markdown: templates, tables, references, files and categories go; infoboxes become sentences
-    as far as their fields are simple."""
-    text = without(_WIKI_MARKS.sub("", without_comments(text)), "<ref", "</ref>")
-    bare = without(text, "\n{|", "\n|}")
-    if bare != text:
-        notes.append("Tables in MediaWiki markup were left out.")
-    dropped: list[str] = []
-    text = _nested(bare, _BRACES, lambda content: _template(content, subject, dropped))
-    text = _nested(text, _BRACKETS, lambda content: "" if _NO_LINK.match(content) else _shown(content))
-    if dropped:
-        notes.append(f"{len(dropped):,} fields of infoboxes were left out, as they make no simple sentence.")
-    text = _WIKI_LIST.sub(lambda mark: "- " if mark[0][0] in "*#" else "", _EXTERNAL.sub(r"\1", text))
-    return _WIKI_HEADING.sub(lambda found: f"\n{'#' * len(found[1])} {found[2].strip()}\n", text)
-
-
-def _nested(text: str, marks: re.Pattern[str], change: Callable[[str], str]) -> str:
-    """The text with what stands between each pair of marks changed, inner pairs first; a mark without a partner goes."""
-    stack: list[list[str]] = [[]]
-    for token in marks.split(text):
-        if token in ("{{", "[["):
-            stack.append([])
-        elif token in ("}}", "]]"):
-            closed = stack.pop() if len(stack) > 1 else []
-            stack[-1].append(change("".join(closed)) if closed else "")
-        else:
-            stack[-1].append(token)
-    return "".join(part for parts in stack for part in parts)
-
-
-def _template(content: str, subject: str, dropped: list[str]) -> str:
-    """What stays of a template: the macros of cards, and an infobox's simple fields as sentences about `subject`."""
-    name, *fields = content.split("|")
-    if name.strip().casefold() in ("char", "user"):
-        return "{{" + name.strip().casefold() + "}}"
-    if not name.strip().casefold().startswith(("infobox", "character")):
-        return ""
-    sentences: list[str] = []
-    for part in fields:
-        found = _FIELD.fullmatch(part)
-        key = found[1].strip().lower() if found else ""
-        if found and key not in _LOOKS and len(key.split()) <= 2 and found[2].strip():
-            verb = "are" if key.endswith("s") and not key.endswith("ss") else "is"
-            sentences.append(f"{subject}'s {key} {verb} {found[2].strip()}.")
-        elif not found and part.partition("=")[2].strip():
-            dropped.append(part)
-    return "\n" + " ".join(sentences) + "\n"

@@ -1,7 +1,9 @@
 """SillyTavern chats (a header, then a message a line; groups too) -> scenes, with the swipes nobody kept beside each line."""
 
+import random
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +11,7 @@ from data.readers.gathering import SAMPLE, Gathering
 from data.readers.jsonlines import Records
 from data.source import CHARACTER, USER, Source
 from persona.errors import PersonaError
+from persona.formats import macros
 from persona.formats.envelope import kind_of
 
 GAP_HOURS = 6.0
@@ -42,6 +45,7 @@ def read(records: Records, name: str) -> Source:
     out = Gathering(quarantined=list(records.quarantined))
     out.kinds["SillyTavern chat"] += 1
     broken = {part.place for part in records.quarantined}
+    user = _user_in(records)
     header: Mapping[str, Any] = {}
     last: float | None = None
     for number, row in records.rows:
@@ -54,10 +58,18 @@ def read(records: Records, name: str) -> Source:
                 header, last = row, None
                 out.characters.update(filter(None, [_name(row, "character_name")]))
             else:
-                last = _read_message(row, header, last, out)
+                last = _read_message(row, header, user, last, out)
         except PersonaError as error:
             out.refuse(error.what)
-    return out.source(name, records.notes)
+    return replace(out.source(name, records.notes), user=user)
+
+
+def _user_in(records: Records) -> str:
+    """What the person is called; "" where no message and no header says it."""
+    rows = [row for _, row in records.rows if isinstance(row, dict)]
+    named = (_name(row, "name") for row in rows if row.get("is_user") is True)
+    headed = (_name(row, "user_name") for row in rows if _is_header(row))
+    return next(filter(None, (*named, *headed)), "")
 
 
 def _is_header(row: Any) -> bool:
@@ -69,7 +81,7 @@ def _name(row: Mapping[str, Any], key: str) -> str:
     return name.strip() if isinstance(name, str) and name.strip() not in _NO_NAME else ""
 
 
-def _read_message(row: Any, header: Mapping[str, Any], last: float | None, out: Gathering) -> float | None:
+def _read_message(row: Any, header: Mapping[str, Any], user: str, last: float | None, out: Gathering) -> float | None:
     """Say one message, and give when it was sent, or `last` where it does not say so."""
     if not isinstance(row, dict):
         raise PersonaError(f"It is {kind_of(row)}, not a message.")
@@ -85,14 +97,20 @@ def _read_message(row: Any, header: Mapping[str, Any], last: float | None, out: 
             out.cut()
         is_user = row.get("is_user") is True
         unnamed = (_name(header, "user_name") or USER) if is_user else (_name(header, "character_name") or CHARACTER)
-        text, others = _versions(row)
-        out.say(_name(row, "name") or unnamed, text, rejected=others)
+        speaker = _name(row, "name") or unnamed
+        text, *others = (_filled(version, speaker, user) for version in _versions(row))
+        out.say(speaker, text, rejected=others)
         return last if sent is None else sent
     return last
 
 
-def _versions(row: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """(the text that was kept, the texts that were not)."""
+def _filled(text: str, speaker: str, user: str) -> str:
+    """A message with its macros, which mean whoever speaks it and the person: in a group, not whom it is read for."""
+    return macros.expand(text, char=speaker, user=user or USER, rng=random.Random(0), pick_key=text)
+
+
+def _versions(row: Mapping[str, Any]) -> list[str]:
+    """The text that was kept, and then the texts that were not."""
     swipes = row.get("swipes")
     versions = [_text(swipe) for swipe in swipes] if isinstance(swipes, list) else []
     place = row.get("swipe_id")
@@ -100,7 +118,7 @@ def _versions(row: Mapping[str, Any]) -> tuple[str, list[str]]:
     text = _text(row.get("mes"))  # differs from the kept swipe where somebody edited it
     if text is None and kept is None:
         raise PersonaError("The message has no text in `mes`.")
-    return text or kept or "", [version for version in versions if version]
+    return [text or kept or "", *filter(None, versions)]
 
 
 def _text(value: Any) -> str | None:

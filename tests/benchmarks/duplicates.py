@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from data.filters import normalised, sift
-from data.near import SHINGLE_CHARACTERS, THRESHOLD, near_duplicates
+from data.near import THRESHOLD, near_duplicates
+from data.shingles import SHINGLE_CHARACTERS
 from persona.conversation import Conversation, Message
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpora" / "dialogues.parquet"
