@@ -6,12 +6,38 @@ from functools import partial
 from typing import Any
 
 from data import questions as ask
+from data.balance import ENOUGH_REAL_REPLIES
+from data.grammar import word_set
 from data.rows import RowMaker
 from persona.card import CharacterCard
 from persona.conversation import Conversation, Origin
 from persona.errors import PersonaError
 
 QUESTIONS_PER_ANSWER = 3
+QUESTIONS_PER_DEFLECTION = 2
+"""What says nothing of the character is not worth learning by rote."""
+
+_MODERN = word_set(
+    """
+    airplane airport android app apartment automobile battery bike bus camera car cars cinema computer cyber cyborg
+    diesel drone electric electricity electronic elevator email engine film films fridge gasoline hacker helicopter
+    internet jeans laptop microwave modern motor motorcycle movie movies newspaper newspapers nuclear online petrol
+    phone phones photo photograph photos plane plastic radio refrigerator robot satellite skyscraper smartphone
+    spaceship starship subway supermarket taxi telephone television tractor train tram truck tv video website
+    """
+)
+_OLDER = word_set(
+    """
+    alchemist arrow axe blacksmith bow carriage castle coach crown curse cursed dragon dragons dwarf elf elven elves
+    emperor enchanted enchantment ferryman forge goblin guild hedge-witch hive innkeeper king kingdom knight knights
+    lantern lanterns mage magic magical medieval minstrel monastery orc peasant potion potions prince princess quill
+    realm ruins sailors sorcerer sorceress spell spells squire sword swords tavern throne troll wagon warlock windmill
+    witch wizard
+    """
+)
+_YES_OR_NO = re.compile(r"(?:do|may|have|is|are|can) ", re.IGNORECASE)
+FEWEST_SIGNS = 2
+"""Of an older world, each another word: anybody may own a lantern."""
 
 
 def answer_rows(card: CharacterCard, replies: Sequence[str], make: RowMaker) -> Iterator[Conversation]:
@@ -21,11 +47,11 @@ def answer_rows(card: CharacterCard, replies: Sequence[str], make: RowMaker) -> 
     """
     own = card.extensions.get("persona")
     table: dict[str, Any] = {**_plain_answers(card.spoken_name, replies), **(own if isinstance(own, dict) else {})}
-    world = _world(card, replies)
+    older = is_older_world(_world(card, replies))
     introductions, ai, unknown = (_texts(table[name], name) for name in ("introductions", "ai", "unknown"))
     yield from _answered("identity", "introduction", introductions, lambda _: ask.IDENTITY, make)
     yield from _answered("identity", "ai", ai, _ai, make)
-    yield from _answered("unknown", "unknown", unknown, lambda answer: _unknown(answer, world), make)
+    yield from _answered("unknown", "unknown", unknown, partial(_unknown, older=older), make, QUESTIONS_PER_DEFLECTION)
     smalltalk = table.get("smalltalk", {})
     if not isinstance(smalltalk, dict):
         raise PersonaError(
@@ -39,7 +65,10 @@ def answer_rows(card: CharacterCard, replies: Sequence[str], make: RowMaker) -> 
 
 
 def _plain_answers(name: str, replies: Sequence[str]) -> dict[str, list[str]]:
-    """What a card without answers of its own says: true, few, and in quotation marks where its lines are."""
+    """What a card without answers of its own says: true, few, and in quotation marks where its lines are.
+
+    A character of few lines gets one of each kind: they would be most of what it learns.
+    """
     answers = {
         "introductions": [f"I am {name}.", f"My name is {name}.", f"{name} is my name."],
         "unknown": ["I do not know that.", "I have never heard of it.", "I cannot tell you that."],
@@ -49,7 +78,8 @@ def _plain_answers(name: str, replies: Sequence[str]) -> dict[str, list[str]]:
         ],
     }
     quoted = 2 * sum('"' in reply for reply in replies) > len(replies)
-    return {kind: [f'"{text}"' if quoted else text for text in texts] for kind, texts in answers.items()}
+    few = 1 if len(replies) < ENOUGH_REAL_REPLIES else None
+    return {kind: [f'"{text}"' if quoted else text for text in texts[:few]] for kind, texts in answers.items()}
 
 
 def _texts(value: Any, field: str) -> list[str]:
@@ -65,11 +95,16 @@ def _texts(value: Any, field: str) -> list[str]:
 
 
 def _answered(
-    origin: Origin, kind: str, answers: Sequence[str], questions: Callable[[str], Sequence[str]], make: RowMaker
+    origin: Origin,
+    kind: str,
+    answers: Sequence[str],
+    questions: Callable[[str], Sequence[str]],
+    make: RowMaker,
+    most: int = QUESTIONS_PER_ANSWER,
 ) -> Iterator[Conversation]:
     """Rows for a list of answers; `questions(answer)` says what may be asked. All rows of one answer are one scene."""
     # Few answers are plain ones, which must not wash the character's own lines out.
-    each = QUESTIONS_PER_ANSWER if len(answers) > QUESTIONS_PER_ANSWER else 1
+    each = most if len(answers) > QUESTIONS_PER_ANSWER else 1
     for number, answer in enumerate(answers, 1):
         rng = make.rng(f"{origin}/{kind}/{number}")
         asked = list(questions(answer))
@@ -92,23 +127,37 @@ def _fitting(asked: Sequence[str], answer: str) -> list[str]:
     return [q for q in asked if all(ask.has_word(t, answer) for t in ask.TIMES_OF_DAY if ask.has_word(t, q))]
 
 
-def _unknown(answer: str, world: str) -> list[str]:
-    """Questions about what the character's world does not have; about a thing where the answer says "it"."""
+def _unknown(answer: str, *, older: bool) -> list[str]:
+    """Questions about what the character's world does not have, in the form that the answer fits.
+
+    About a thing where the answer says "it"; of yes or no where it begins with no; none about what the character has
+    where it says that it does not know. What is modern is asked about only in an older world.
+    """
     about_a_thing = bool(re.search(r"\b(?:it|one|those|word)\b", answer, re.IGNORECASE))
-    forms = ask.UNKNOWN_THINGS if about_a_thing else ask.UNKNOWN_THINGS + ask.UNKNOWN_OTHERS
+    forms = [*ask.UNKNOWN_THINGS, *(() if about_a_thing else ask.UNKNOWN_OTHERS)]
+    if re.match(r"\W*no\b(?! (?:idea|clue))", answer, re.IGNORECASE):
+        forms = [form for form in forms if _YES_OR_NO.match(form)]
+    elif not about_a_thing and re.search(r"\b(?:know|tell|idea|clue|guess)\b", answer):
+        forms = [form for form in forms if not _YES_OR_NO.match(form)]
     fills = {
-        "thing": ask.MODERN_THINGS,
+        "thing": ask.MODERN_THINGS if older else (),
         "word": ask.NONSENSE_WORDS,
         "name": ask.NONSENSE_NAMES,
         "place": ask.NONSENSE_PLACES,
     }
-    asked = [
+    return [
         f.format(**{slot: v}) for f in forms for slot, values in fills.items() if "{" + slot + "}" in f for v in values
     ]
-    there = [thing for thing in ask.MODERN_THINGS if ask.has_word(thing, world)]
-    return [q for q in asked if not any(ask.has_word(thing, q) for thing in there)]
+
+
+def is_older_world(text: str) -> bool:
+    """Whether a text shows that nobody in it has heard of a telephone: signs of an older world, and none of today's."""
+    words = set(re.findall(r"[a-z]+(?:-[a-z]+)*", text.lower()))
+    return not words & _MODERN and len(words & _OLDER) >= FEWEST_SIGNS
 
 
 def _world(card: CharacterCard, replies: Sequence[str]) -> str:
+    """All that the author says of the character's world, and the character itself."""
     book = card.character_book.entries if card.character_book else ()
-    return "\n".join([card.description, card.scenario, *replies, *(e.content for e in book)]).lower()
+    told = (card.description, card.personality, card.scenario, card.first_mes, *card.alternate_greetings, *card.tags)
+    return "\n".join([*told, card.mes_example, *replies, *(e.content for e in book)])

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Sequence
+from itertools import chain
 
-from data.look import KINDS, Look, counted, headline, replies_by_split
+from data.look import KINDS, Look, counted, headline, leak_words
 from data.split import SPLITS
 from persona.formats.text import printable
 
@@ -87,9 +88,9 @@ def _body(look: Look) -> str:
                 "filled and personal data replaced, each with what was said before it. The other kinds are written by "
                 "rules from the card and the lore, or by a teacher model where `origin` says so. Held out are whole scenes, "
                 "never single rows of one, and wordings of questions.",
-                _table(["step", "rows left"], [[_plain(what), f"{left:,}"] for what, left in look.steps]),
+                _table(["step", "dialogues left"], [[_plain(what), f"{left:,}"] for what, left in look.whole_road]),
                 "## Sources\n\n" + _source_table(look),
-                "## Counts\n\n" + _count_table(look),
+                "## Counts\n\n" + _count_table(look) + _held_out(look),
                 "## Filters\n\n" + _filters(look),
                 "## Personal data\n\n" + _personal(look),
                 _LIMITS.format(name=name),
@@ -120,7 +121,7 @@ def _source_table(look: Look) -> str:
         [
             _code(source.get("name", "")),
             _plain(source.get("kind", "")),
-            _plain(source.get("lines", "")),
+            _plain(look.lines_of(source)),
             _plain(source.get("licence") or "not stated"),
             _code(source.get("sha256", "")),
         ]
@@ -130,17 +131,24 @@ def _source_table(look: Look) -> str:
 
 
 def _count_table(look: Look) -> str:
-    rows = [[_plain(KINDS.get(kind, kind)), *(f"{count:,}" for count in counts)] for kind, counts in look.kinds.items()]
-    rows.append(["**dialogues**", *(f"{len(look.rows.get(split, ())):,}" for split in SPLITS)])
-    rows.append(["**replies**", *(f"{count:,}" for count in replies_by_split(look))])
-    return _table(["kind", *SPLITS], rows)
+    kinds = [(_plain(KINDS.get(kind, kind)), counts) for kind, counts in look.kinds.items()]
+    head = chain.from_iterable((f"{split}: dialogues", f"{split}: replies") for split in SPLITS)
+    rows = [
+        [what, *(f"{n:,}" for n in chain.from_iterable(counts))] for what, counts in [*kinds, ("**all**", look.totals)]
+    ]
+    return _table(["kind", *head], rows)
+
+
+def _held_out(look: Look) -> str:
+    held_out, leaks = look.real_lines.held_out, ", ".join(_plain(words) for words, _ in leak_words(look))
+    return f"\n\n{counted(held_out, 'real reply', 'real replies')} held out: {leaks}." if held_out and leaks else ""
 
 
 def _filters(look: Look) -> str:
     if not look.dropped:
         return "Nothing was left out."
     return "Left out, by reason:\n\n" + _table(
-        ["reason", "rows"], [[_plain(reason), f"{count:,}"] for reason, count in look.reasons]
+        ["reason", "dialogues"], [[_plain(reason), f"{count:,}"] for reason, count in look.reasons]
     )
 
 

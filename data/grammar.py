@@ -57,7 +57,7 @@ PASTS = word_set(
 """Irregular past tenses, which are the same in every person."""
 
 MODALS = word_set(
-    "can cannot could couldn't may might must mustn't shall should shouldn't will won't would wouldn't didn't"
+    "can can't cannot could couldn't may might must mustn't shall should shouldn't will won't would wouldn't didn't"
 )
 
 TIMES = word_set(

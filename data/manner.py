@@ -4,7 +4,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from data.grammar import sentences, word_set
 
@@ -23,6 +23,16 @@ _SHORT_FORMS = {
     "is not": "isn't",
 }
 _ADDRESS = re.compile(r", ([a-z]+)[.!?]")
+_GRAVE = re.compile(
+    r"""\b(?:afraid|bur(?:y|ied)|corpses?|cr(?:y|ies|ied)|dead|deaths?|die[sd]?|dying|drown(?:ed|s|ing)?|fear(?:s|ed|ful)?
+    |frightened|funerals?|graves?|grie(?:f|ve|ves|ved|ving)|heartbroken|kill(?:s|ed|ing)?|lonel(?:y|iness)|loss|(?<!got\ )lost
+    |mourn(?:s|ed|ing)?|murder(?:s|ed)?|orphan(?:s|ed)?|(?:never|not)\ (?:came|come)\ (?:back|home)|(?:never|not)\ return(?:ed)?
+    |perished|sad(?:ly|ness)?|scared|sorrows?|suffer(?:s|ed|ing)?|tears|terrified|terror|weep(?:s|ing)?|wept
+    |widow(?:s|er|ed)?)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""Words of death, fear, loss and sorrow, which nobody shouts or dresses up."""
+
 _NO_ADDRESS = word_set(
     """
     again all always anyway either here indeed maybe no now please so then there though today too well yes yet
@@ -54,14 +64,20 @@ class Manner:
         short = {full: form for full, form in _SHORT_FORMS.items() if text.count(form) > 2 * text.count(full)}
         return cls(address, often / len(replies), marks["!"] / ended if ended else 0.0, short)
 
+    def about(self, text: str) -> "Manner":
+        """The habits as they are in speaking of what `text` tells: neither loud nor familiar of death, fear or loss."""
+        return replace(self, address_share=0.0, exclamation_share=0.0) if _GRAVE.search(text) else self
+
     def lend(self, answer: str, rng: random.Random) -> str:
-        """The same words with these habits, each as often as the character has it."""
+        """The same words with these habits, each as often as the character has it, or quietly where they are sad."""
+        quiet = bool(_GRAVE.search(answer))
         for full, form in self.short_forms.items():
             # "I am." at the end of a clause has no short form.
             answer = re.sub(rf"\b{full}\b(?= \w)", form, answer)
         spoken = sentences(answer)
-        if spoken and self.address and rng.random() < self.address_share:
+        if spoken and self.address and not quiet and rng.random() < self.address_share:
             spoken[0] = re.sub(r"([.!])$", rf", {self.address}\1", spoken[0])
         return " ".join(
-            s[:-1] + "!" if s.endswith(".") and rng.random() < self.exclamation_share else s for s in spoken
+            s[:-1] + "!" if s.endswith(".") and not quiet and rng.random() < self.exclamation_share else s
+            for s in spoken
         )

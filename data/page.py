@@ -3,11 +3,14 @@
 import base64
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from data.dataset_card import dataset_card
+from data.filters import Filter, empty, foreign, normalised, placeholder, reply_fault, turn_fault
 from data.lengths import marked
-from data.look import KINDS, Look, counted, headline, replies_by_split
+from data.look import KINDS, Look, counted, headline, kind_of, leak_words
 from data.page_parts import (
     bars,
     dialogue,
@@ -15,6 +18,7 @@ from data.page_parts import (
     folded,
     histogram,
     listed,
+    more,
     number,
     paragraph,
     provenance,
@@ -23,7 +27,7 @@ from data.page_parts import (
     shown,
     table,
 )
-from data.split import SPLITS
+from data.split import SPLITS, passages
 from persona.base import Base
 from persona.conversation import Conversation
 from persona.errors import PersonaError
@@ -37,6 +41,10 @@ CARD_CHARACTERS = 40_000
 _LEGEND = (
     "This is what the model reads, token for token. Grey is context; "
     "<ins>green is what it learns to say</ins>, and where the pointer is, it shows its tokens."
+)
+_ANEW = (
+    "The next reply is learnt in a text of its own. Its prompt does not go on from the one above, as when somebody else "
+    "joins, so that turns get names, or when the oldest turns no longer fit."
 )
 
 
@@ -72,11 +80,14 @@ def page(look: Look) -> str:
 
 
 def _figures(look: Look) -> str:
+    lines = look.real_lines
+    different = f", {lines.different:,} different" if lines.different < lines.trained else ""
+    doubtful = f", {lines.without_dialogue:,} of them as doubtful" if lines.without_dialogue else ""
     figures = (
-        (len(look.train), "dialogues to train on"),
-        (replies_by_split(look)[0], "replies that are trained"),
-        (len(look.kept) - len(look.train), "dialogues held out"),
-        (len(look.dropped), "dialogues left out"),
+        (lines.found, f"lines of {shown(look.character.name, 60)} in the sources"),
+        (lines.trained, f"of them trained{different}"),
+        (lines.held_out, "held out to test with"),
+        (lines.left_out, f"left out{doubtful}"),
     )
     return f'<ul class="figures">{"".join(f"<li><b>{count:,}</b>{what}</li>" for count, what in figures)}</ul>'
 
@@ -87,17 +98,26 @@ def _notes(look: Look) -> str:
 
 
 def _kinds(look: Look) -> str:
-    rows = [[shown(KINDS.get(kind, kind), 60), *map(number, counts)] for kind, counts in look.kinds.items()]
-    dialogues = [len(look.rows.get(split, ())) for split in SPLITS]
-    rows += [
-        [what, *map(number, counts)]
-        for what, counts in (("all dialogues", dialogues), ("replies in them", replies_by_split(look)))
-    ]
-    return table(["", *SPLITS], rows, numbers=range(1, 4))
+    kinds = [(shown(KINDS.get(kind, kind), 60), counts) for kind, counts in look.kinds.items()]
+    rows = [[what, *map(number, chain.from_iterable(counts))] for what, counts in [*kinds, ("all", look.totals)]]
+    head = chain.from_iterable((f"{split}:<br>dialogues", "replies") for split in SPLITS)
+    return table(["", *head], rows, numbers=range(1, 1 + 2 * len(SPLITS)))
+
+
+def _leakage(look: Look) -> str:
+    if not look.real_lines.held_out:
+        return paragraph("No real reply is held out, so that nothing tells how well new lines are met.")
+    leaks = ", ".join(
+        f'<span class="alarm">{shown(what)}</span>' if bad else shown(what) for what, bad in leak_words(look)
+    )
+    return paragraph(
+        f"{counted(look.real_lines.held_out, 'real reply', 'real replies')} held out: {leaks or 'not compared'}."
+    )
 
 
 def _steps(look: Look) -> str:
-    return bars([(shown(what, 120), left) for what, left in look.steps])
+    unit = paragraph("Dialogues that are left after each step:")
+    return unit + bars([(shown(what, 120), left) for what, left in look.whole_road]) if look.steps else ""
 
 
 def _samples(look: Look) -> str:
@@ -108,11 +128,17 @@ def _samples(look: Look) -> str:
 def _sample(look: Look, row: Conversation) -> str:
     try:
         sequences = marked(row, look.character, Base.resolve())
-        body = "\n<hr>\n".join(map(sequence, sequences)) or paragraph("No reply fits the context.", "alarm")
+        anew = f"\n{paragraph(_ANEW, 'anew')}\n"
+        body = anew.join(map(sequence, sequences)) or paragraph("No reply fits the context.", "alarm")
     except PersonaError as error:
         body = paragraph(shown(error.what), "alarm")
-    kind = shown(KINDS.get(row.origin, row.origin), 60)
-    return f'<article class="sample"><h3>{kind}</h3>{provenance(row, "train")}{body}</article>'
+    kind = shown(KINDS.get(kind_of(row), row.origin), 60)
+    return f'<article class="sample"><h3>{kind}</h3>{provenance(row, _use(look, row))}{body}</article>'
+
+
+def _use(look: Look, row: Conversation) -> str:
+    """What a trained row is for; whether its lore is looked up, where there is any."""
+    return f"train, lore {'is' if row.lore else 'is not'} looked up" if look.entries else "train"
 
 
 def _dropped(look: Look) -> str:
@@ -120,14 +146,45 @@ def _dropped(look: Look) -> str:
     rows: dict[str, list[Conversation]] = {}
     for row, reason in look.dropped:
         rows.setdefault(reason, []).append(row)
+    judges = (empty, placeholder, foreign(look.kept), _held_out(look))
     parts = []
     for reason, count in look.reasons[:REASONS_LISTED]:
         found = rows[reason]
         places = sorted({len(found) * place // EXAMPLES_PER_REASON for place in range(EXAMPLES_PER_REASON)})
-        examples = [found[place] for place in places]
-        talk = "\n".join(provenance(row, "left out") + dialogue(row.messages, row.character) for row in examples)
-        parts.append(folded(f"<b>{count:,}</b> {shown(reason, 200)}", talk))
-    return "\n".join(parts)
+        talk = [
+            provenance(row, "left out") + dialogue(row.messages, row.character, _blamed(row, reason, judges))
+            for row in (found[place] for place in places)
+        ]
+        parts.append(folded(f"<b>{count:,}</b> {shown(reason, 200)}", "\n".join([*talk, *more(count - len(places))])))
+    said = "Dialogues by reason. Where one turn is the reason, it is marked in red."
+    return paragraph(said) + "\n".join([*parts, *more(len(look.reasons) - REASONS_LISTED)]) if parts else ""
+
+
+def _blamed(row: Conversation, reason: str, judges: tuple[Filter, ...]) -> list[int]:
+    """Places of the turns for which alone a row would be left out; none where the whole of it is the reason."""
+    others = {message.name for message in row.messages if message.name and message.role != "assistant"}
+    blamed = []
+    for place, message in enumerate(row.messages):
+        own, said = message.role == "assistant", message.content
+        alone = replace(row, messages=(message,))
+        fault = reply_fault(said, row.character, others) if own else turn_fault(said)
+        if reason in (fault, *(judge(alone) for judge in judges)):
+            blamed.append(place)
+    return blamed
+
+
+def _held_out(look: Look) -> Filter:
+    """What the split says of a reply that is held out, or shares a passage with one that is."""
+    replies = {normalised(reply) for row in look.held_out for reply in row.replies}
+    known = {passage for row in look.held_out if row.is_real for reply in row.replies for passage in passages(reply)}
+
+    def held_out(row: Conversation) -> str | None:
+        if any(normalised(reply) in replies for reply in row.replies):
+            return "reply is held out"
+        shared = any(known & passages(reply) for reply in row.replies)
+        return "shares a passage with a held-out reply" if shared else None
+
+    return held_out
 
 
 def _lengths(look: Look) -> str:
@@ -151,12 +208,26 @@ def _lengths(look: Look) -> str:
 def _lore(look: Look) -> str:
     if not look.entries:
         return ""
-    made = bars([(shown(name, 80), count) for name, count in look.coverage.items() if count], most=200)
+    covered = look.coverage
+    trained = [name for name, entry in covered.items() if entry.trained]
+    held_out = [name for name, entry in covered.items() if entry.held_out and not entry.trained]
     silent = [shown(name, 80) for name in look.silent_entries]
-    said = f"No row was made of {counted(len(silent), 'entry', 'entries')}: what they say is not asked about."
-    covered = sum(count > 0 for count in look.coverage.values())
-    of_all = f"{covered:,} of {counted(len(look.coverage), 'entry', 'entries')} have rows"
-    return (paragraph(said, "alarm") + listed(silent) if silent else "") + folded(of_all, made)
+    told, written = (sum(counts) for counts in zip(*((e.told, e.sentences) for e in covered.values()), strict=True))
+    summary = f"{len(trained):,} of {counted(len(covered), 'entry', 'entries')} have trained rows"
+    said = f"{summary}; by their words, these tell {told:,} of the {counted(written, 'sentence')} of the lore."
+    parts = [paragraph(said)]
+    if silent:
+        none = f"No row was made of {counted(len(silent), 'entry', 'entries')}: what they say is not asked about."
+        parts += [paragraph(none, "alarm"), listed(silent)]
+    if held_out:
+        parts.append(paragraph(f"{counted(len(held_out), 'entry', 'entries')} only held out, to test with:"))
+        parts.append(listed([shown(name, 80) for name in held_out]))
+    labels = [
+        (f"{shown(name, 80)}<br>{covered[name].told:,} of {counted(covered[name].sentences, 'sentence')}", name)
+        for name in trained
+    ]
+    made = bars([(label, covered[name].trained) for label, name in labels], most=200)
+    return "".join([*parts, folded("Trained dialogues of each entry", made) if made else ""])
 
 
 def _sources(look: Look) -> str:
@@ -164,7 +235,7 @@ def _sources(look: Look) -> str:
         [
             shown(source.get("name", ""), 120),
             shown(source.get("kind", ""), 60),
-            shown(source.get("lines", ""), 20),
+            shown(look.lines_of(source), 20) or "–",
             shown(source.get("licence") or "not stated", 120),
             f"<code>{shown(source.get('sha256', '')[:12])}</code>",
         ]
@@ -174,7 +245,11 @@ def _sources(look: Look) -> str:
 
 
 def _speakers(look: Look) -> str:
-    rows = [[shown(name, 80), number(lines)] for name, lines in look.speakers]
+    own_first = sorted(look.speakers, key=lambda speaker: not look.is_own(speaker[0]))
+    rows = [
+        [f"<b>{shown(name, 80)}</b>, the character" if look.is_own(name) else shown(name, 80), number(lines)]
+        for name, lines in own_first
+    ]
     return table(["speaker", "lines"], rows, numbers=[1])
 
 
@@ -194,20 +269,13 @@ def _quarantined(look: Look) -> str:
     return table(["source", "place", "reason"], rows)
 
 
-def _leakage(look: Look) -> str:
-    rows = [
-        [shown(what, 200), f'<span class="alarm">{count:,}</span>' if count else "0"]
-        for what, count in look.leakage.items()
-    ]
-    return table(["measured", "found"], rows, numbers=[1])
-
-
 def _card(look: Look) -> str:
     return folded("README.md", f"<pre>{shown(dataset_card(look), CARD_CHARACTERS)}</pre>")
 
 
 _SECTIONS: tuple[tuple[str, str, Callable[[Look], str]], ...] = (
     ("kinds", "What is in it", _kinds),
+    ("leakage", "Held out", _leakage),
     ("steps", "Step by step", _steps),
     ("samples", "Samples", _samples),
     ("dropped", "Left out", _dropped),
@@ -218,7 +286,6 @@ _SECTIONS: tuple[tuple[str, str, Callable[[Look], str]], ...] = (
     ("duplicates", "Near-duplicates", _duplicates),
     ("personal", "Personal data replaced", _personal),
     ("quarantined", "Unreadable lines", _quarantined),
-    ("leakage", "Between the splits", _leakage),
     ("card", "Dataset card", _card),
 )
 """Anchor, title and writer of each section; one without content is left out."""

@@ -15,8 +15,14 @@ from persona.formats.text import printable
 
 SHOWN_CHARACTERS = 600
 BINS = 40
-EXAMPLE_TURNS = 4
-"""The last turns of a row that was left out; what was wrong is most often there."""
+EXAMPLE_TURNS = 12
+"""The last turns of a row that was left out as a whole."""
+
+BLAMED_TURNS = 3
+"""Of those for which a row was left out, how many are shown."""
+
+BLAMED_CHARACTERS = 2_000
+"""Of such a turn, from both ends: what is cut off is wrong at its end."""
 
 LONG_CONTEXT = 300
 """Characters: a turn of context that is longer is folded."""
@@ -61,6 +67,11 @@ def listed(items: Sequence[str], *, most: int = 100) -> str:
 
 def _more(items: Sequence[object], most: int) -> list[str]:
     return [f"and {len(items) - most:,} more"] if len(items) > most else []
+
+
+def more(count: int) -> list[str]:
+    """A line saying how many more there are than are shown; none without any."""
+    return [paragraph(f"and {count:,} more", "quiet")] if count > 0 else []
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Iterable[int] = (), most: int = 40) -> str:
@@ -115,17 +126,33 @@ def histogram(lengths: Lengths) -> str:
     )
 
 
-def dialogue(messages: Sequence[Message], character: str) -> str:
-    """The last turns of a conversation, a line each, the character's own marked."""
-    earlier = len(messages) - EXAMPLE_TURNS
-    lines = [
-        f'<p class="{"own" if message.role == "assistant" else "other"}"><b>'
-        f"{shown(character if message.role == 'assistant' else message.name or message.role, 60)}</b> "
-        f"{shown(message.content, 300)}</p>"
-        for message in messages[-EXAMPLE_TURNS:]
-    ]
-    before = paragraph(f"… {earlier:,} turns before", "quiet") if earlier > 0 else ""
-    return f'<div class="talk">{before}{"".join(lines)}</div>'
+def dialogue(messages: Sequence[Message], character: str, blamed: Sequence[int] = ()) -> str:
+    """The turns at the places `blamed`, marked, each with the turn before it; without any, the last turns."""
+    places = {place for each in blamed[:BLAMED_TURNS] for place in (each - 1, each) if place >= 0}
+    parts: list[str] = []
+    following = 0
+    for place in sorted(places) or range(max(len(messages) - EXAMPLE_TURNS, 0), len(messages)):
+        parts += [*_turns_between(following, place), _said(messages[place], character, place in blamed)]
+        following = place + 1
+    return f'<div class="talk">{"".join([*parts, *_turns_between(following, len(messages))])}</div>'
+
+
+def _turns_between(start: int, end: int) -> list[str]:
+    count = end - start
+    return [paragraph(f"… {count:,} turn{'s' * (count > 1)}", "quiet")] if count else []
+
+
+def _said(message: Message, character: str, is_blamed: bool) -> str:
+    own = message.role == "assistant"
+    name = shown(character if own else message.name or message.role, 60)
+    half = BLAMED_CHARACTERS // 2
+    text = message.content
+    if is_blamed and len(text) > BLAMED_CHARACTERS:
+        said = f"{shown(text[:half], half)} … ({len(text) - 2 * half:,} characters) … {shown(text[-half:], half)}"
+    else:
+        said = shown(text, BLAMED_CHARACTERS if is_blamed else 300)
+    css = f"{'own' if own else 'other'}{' blamed' * is_blamed}"
+    return f'<p class="{css}"><b>{name}</b> {said if text.strip() else "(nothing)"}</p>'
 
 
 def sequence(pieces: Sequence[Piece]) -> str:
@@ -156,9 +183,8 @@ def _token(piece: Piece) -> str:
     return f"<span{' class=mark' if piece.special else ''}>{text}</span>" if piece.trained or piece.special else text
 
 
-def provenance(row: Conversation, split: str) -> str:
-    """Where a row comes from, in one line."""
+def provenance(row: Conversation, use: str) -> str:
+    """Where a row comes from and what became of it, in one line."""
     facts = [row.source, row.scene, *(f"{key}: {value}" for key, value in row.notes.items() if value != row.scene)]
     where = " › ".join(shown(fact, 120) for fact in facts if fact)
-    lore = "with its lore" if row.lore else "without lore"
-    return f'<p class="quiet">{where} · {split}, {lore} · <code>{shown(row.id, 120)}</code></p>'
+    return f'<p class="quiet">{where} · {use} · <code>{shown(row.id, 120)}</code></p>'

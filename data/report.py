@@ -30,6 +30,12 @@ def make_report(card: CharacterCard, done: Split, look: Look) -> dict[str, Any]:
     return {
         "kept": {name: len(done.rows[name]) for name in SPLITS},
         "replies": {name: sum(len(row.replies) for row in done.rows[name]) for name in SPLITS},
+        "real_lines": {
+            "found": look.real_lines.found,
+            "trained": look.real_lines.trained,
+            "held_out": look.real_lines.held_out,
+            "left_out": look.real_lines.left_out,
+        },
         "dropped": {name: dict(sorted(reasons[name].items())) for name in SPLITS},
         "origins": {name: dict(Counter(row.origin for row in done.rows[name])) for name in SPLITS},
         "entries_without_questions": list(look.silent_entries),

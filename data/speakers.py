@@ -245,9 +245,11 @@ def _call(key: str) -> Call:
 
 
 def _may_be_one(first: str, second: str) -> bool:
-    """Whether two labels call somebody alike but for a title that one of them leaves out; "Holmes" is no Mrs. Holmes."""
+    """Whether the first may call the second with a title or without, by the surname: "Mr. Holmes" and Sherlock Holmes."""
     (title, words), (other, same) = _call(first), _call(second)
-    return words == same and (title == other or ("" in (title, other) and not {title, other} & _FEMININE))
+    return words == same[-len(words) :] and (
+        title == other or ("" in (title, other) and not {title, other} & _FEMININE)
+    )
 
 
 def _key(label: str) -> str:

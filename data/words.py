@@ -3,10 +3,13 @@
 import re
 from collections.abc import Sequence
 
-NAME, OWN = "\ue000", "\ue001"
-"""Private characters in place of the character's name, and of its possessive."""
+NAME, OWN, SUBJECT = "\ue000", "\ue001", "\ue002"
+"""Private characters in place of the character's name, of its possessive, and of a pronoun that is the subject."""
 
-_WORD = re.compile(r"\w+(?:['’-]\w+)*|\s+|[^\w\s]")
+_SHORT = r"['’](?:s|d|ll|ve|re|m)(?!\w)"
+"""What is a word of its own where it is written together with another: "she's", "Tom'll", "the dog's"."""
+
+_WORD = re.compile(rf"{_SHORT}|\w+(?:(?!{_SHORT})['’-]\w+)*|\s+|[^\w\s]", re.IGNORECASE)
 
 
 def mark(sentence: str, names: Sequence[str]) -> list[str]:
@@ -17,6 +20,11 @@ def mark(sentence: str, names: Sequence[str]) -> list[str]:
         marked = re.sub(rf"\b(?:{longest_first})['’]s?(?=\W|$)", OWN, marked)
         marked = re.sub(rf"\b(?:{longest_first})\b", NAME, marked)
     return [t for part in re.split(f"([{NAME}{OWN}])", marked) for t in _WORD.findall(part) if t]
+
+
+def is_short(word: str) -> bool:
+    """Whether a token is a shortened verb or the ending of a possessive: the "'s" of "she's" and of "the dog's"."""
+    return len(word) > 1 and word[0] in "'’"
 
 
 class Words:

@@ -4,13 +4,13 @@ from data.balance import ENOUGH_REAL_REPLIES, REAL_SHARE, ROWS_KEPT_OF_A_SCENE, 
 from persona.conversation import Conversation, Message
 
 
-def row(scene, origin="real"):
-    reply = Message("assistant", f"{origin} {scene}")
-    return Conversation((Message("user", "Hm?"), reply), "Ada", source=origin, scene=str(scene), origin=origin)
+def row(scene, origin="real", reply=None):
+    said = Message("assistant", reply or f"{origin} {scene}")
+    return Conversation((Message("user", "Hm?"), said), "Ada", source=origin, scene=str(scene), origin=origin)
 
 
 def rows(origin, scenes, each=1):
-    return [row(scene, origin) for scene in range(scenes) for _ in range(each)]
+    return [row(scene, origin, f"{origin} {scene} {number}.") for scene in range(scenes) for number in range(each)]
 
 
 def test_examples_are_left_out_where_there_are_enough_other_lines():
@@ -39,3 +39,15 @@ def test_every_scene_stays_whatever_the_share():
 def test_a_character_of_few_lines_keeps_every_row():
     given = rows("real", ENOUGH_REAL_REPLIES - 1) + rows("lore", 100)
     assert mostly_real(given) == (given, [])
+
+
+def test_what_repeats_an_answer_goes_first_and_what_begins_like_one_next():
+    full = [row(n, "lore", f"I keep {n} bees. The bees keep me.") for n in range(20)]
+    short = [row(n, "lore", f"I keep {n} bees.") for n in range(20)]
+    again = [row(n, "lore", f"I keep {n} bees! The bees keep me!") for n in range(20)]
+    other = [row(n, "lore", f"The {n} bees keep me.") for n in range(20)]
+    given = [*rows("real", 90), *full, *again, *short, *other]
+    kept, dropped = mostly_real(given)
+    assert [r for r, _ in dropped] == again and len(kept) == 150
+    kept, dropped = mostly_real([*rows("real", 60), *full, *again, *short, *other])
+    assert {r.replies for r, _ in dropped} >= {r.replies for r in again} and all(r in kept for r in [*full, *other])

@@ -593,7 +593,7 @@ def test_a_name_finds_its_speaker():
         scenes_of("Holmes", "X", "Sherlock Holmes", "X", "Dr. Watson", "John Clay", "John Openshaw")
     )
     holmes = speakers[0] if speakers[0].name == "Holmes" else speakers[1]
-    for asked in ("Holmes", "holmes", "SHERLOCK HOLMES", "sherlock"):
+    for asked in ("Holmes", "holmes", "SHERLOCK HOLMES", "sherlock", "Mr. Holmes", "Mr Sherlock Holmes"):
         assert find_speaker(asked, speakers) == holmes
     assert find_speakers("sherlock holmes, watson", speakers) == (
         "Sherlock Holmes",

@@ -3,10 +3,13 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data.grammar import plain_form, sentences
 from data.manner import Manner
-from data.voice import first_person, second_person
+from data.voice import first_person, first_person_text, second_person
+from data.words import NAME, mark
 
 ADA = ("Ada", "Ada Marsh")
 
@@ -42,6 +45,24 @@ CONVERTS = [
     ("Nobody in Saltby loves Ada.", "Nobody in Saltby loves me."),
     ("Bram rowed home and Ada lit the lamp.", "Bram rowed home and I lit the lamp."),
     ("Ada's morning swim is cold.", "My morning swim is cold."),
+    ("Ada thinks she's old and that she'll never marry.", "I think I'm old and that I'll never marry."),
+    ("Ada knows that she’s not been kind.", "I know that I’ve not been kind."),
+    ("Ada's got grey eyes and keeps bees.", "I've got grey eyes and keep bees."),
+    ("Ada'd rather starve than swim.", "I'd rather starve than swim."),
+    ("Ada reads that she's been to Harrow.", "I read that I've been to Harrow."),
+    (
+        "Ada blames herself for the wreck and does not talk about it.",
+        "I blame myself for the wreck and do not talk about it.",
+    ),
+    ("Ada says the rain once woke her.", "I say the rain once woke me."),
+    ("Ada likes seals, gulls and herrings.", "I like seals, gulls and herrings."),
+    ("Ada is forty, lives alone and keeps bees.", "I am forty, live alone and keep bees."),
+    ("Ada keeps bees and despises the noise.", "I keep bees and despise the noise."),
+    ("Ada eats apples and sometimes pears.", "I eat apples and sometimes pears."),
+    ("Ada quickly tires and easily loses her temper.", "I quickly tire and easily lose my temper."),
+    ("Then Ada bails the boat.", "Then I bail the boat."),
+    ("Ada can't sing and doesn't try.", "I can't sing and don't try."),
+    ("In winter, Ada lets the hares sleep in her bed.", "In winter, I let the hares sleep in my bed."),
 ]
 
 REFUSED = [
@@ -69,7 +90,62 @@ REFUSED = [
     "Nell gives Bram pies and Ada lessons.",
     "Storms leave Bram cheerful and Ada tired.",
     "When the fog comes in Ada rings the bell.",
+    "Ada loved her.",
+    "Ada never told her.",
+    "Ada is teaching her to read.",
+    "Ada would die for her.",
+    "Ada betrayed them, and they hunt her still.",
+    "Ada found her in the snow three winters ago.",
+    "Ada loved her dearly.",
+    "Ada gives her honey.",
+    "Ada saw her work.",
+    "Ada thinks the world about her turned.",
+    "She's not very good at it, to be honest.",
+    "If asked why, she'll shrug.",
+    "Ada knows that she's called a witch.",
+    "Ada's lost two hives.",
+    "Ada's fond of tea.",
+    "Ada's proud that she's free.",
+    "Ada adores cats and despises dogs.",
+    "Ada craves honey, loathes rain and yearns for the sea.",
+    "Ada speaks the language of birds and gossips with them.",
+    "Ada never steps over a broom, spits when she sees a magpie and always leaves a crumb.",
+    "Ada keeps bees; despises wasps.",
+    "Ada is kind yet dreads silence.",
+    "Ada bakes bread and in winter sells honey.",
+    "Ada enjoys songs and dances in the hall.",
+    "Ada taught a blacksmith before she left.",
+    "Ada and Bram's dog play.",
+    "Tom rows for Miss Ada Lovelace.",
 ]
+
+TEXTS = [
+    ("Ilse", "Ilse was Ada's rival. Ada lost her hat.", ["Ilse was my rival.", None]),
+    ("Wren", "Ada found the nest. Ada loves her laugh.", ["I found the nest.", None]),
+    ("", "Wren is ten. Ada keeps her knife.", ["Wren is ten.", None]),
+    ("", "Wren is ten. Ada hurt herself.", ["Wren is ten.", "I hurt myself."]),
+    ("", "Wren is ten. She is small.", ["Wren is ten.", None]),
+    ("", "Ada met a blacksmith. She mended her ring.", ["I met a blacksmith.", None]),
+    ("", "Ada has a cat. She is grey.", ["I have a cat.", None]),
+    ("", "Ada is forty. When she was young, Ilse stole a pie.", ["I am forty.", None]),
+    ("", "Ada trusts in Wren. She is kind.", ["I trust in Wren.", None]),
+    ("", "Ada is forty. The glade is old. She hums.", ["I am forty.", "The glade is old.", None]),
+    ("Ada", "Ada is the keeper of the light. She has four hives. She's proud of them.",
+     ["I am the keeper of the light.", "I have four hives.", "I'm proud of them."]),
+    ("magic", "Ada isn't a powerful witch. Her magic is mostly herbs, salt, and patience.",
+     ["I am not a powerful witch.", "My magic is mostly herbs, salt, and patience."]),
+    ("", "Ada can heal wounds. Her magic weakens when she's far from home. After a great healing she sleeps.",
+     ["I can heal wounds.", "My magic weakens when I'm far from home.", "After a great healing I sleep."]),
+    ("", "Ada lives in Harrow. She was born there.", ["I live in Harrow.", "I was born there."]),
+    ("", "Ada lost her brother. She still wears his ring.", ["I lost my brother.", "I still wear his ring."]),
+    ("Dreams", "Ada dreams about the sea. She'd like to see it.", ["I dream about the sea.", "I'd like to see it."]),
+    ("Ada's mother", "Ada's mother was Ruth Marsh. Ada learned knitting from her mother.",
+     ["My mother was Ruth Marsh.", "I learned knitting from my mother."]),
+    ("Tom", "Tom is the ferryman, and he is loud. Ada would never call Tom her friend where he could hear.",
+     ["Tom is the ferryman, and he is loud.", "I would never call Tom my friend where he could hear."]),
+    ("", "The Marigold sank. Ada was young then. Ada ate her first orange.",
+     ["The Marigold sank.", "I was young then.", "I ate my first orange."]),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("told", "expected"), CONVERTS)
@@ -80,6 +156,41 @@ def test_a_fact_is_told_in_the_first_person(told, expected):
 @pytest.mark.parametrize("told", REFUSED)
 def test_what_is_unclear_is_refused(told):
     assert first_person(told, ADA, "she") is None
+
+
+@pytest.mark.parametrize(("title", "text", "expected"), TEXTS)
+def test_a_pronoun_is_the_characters_where_nobody_else_was_spoken_of(title, text, expected):
+    assert first_person_text(sentences(text), ADA, "she", title) == expected
+
+
+def test_nobody_knows_whom_an_endless_sentence_speaks_of():
+    assert first_person_text(["x" * 5000 + ".", "Ada lost her hat."], ADA, "she") == [None, None]
+
+
+def test_they_is_the_character_where_nothing_in_the_plural_was_spoken_of():
+    assert first_person_text(["Kit is a thief.", "They are ten.", "They work at night."], ["Kit"], "they") == [
+        "I am a thief.", "I am ten.", "I work at night.",
+    ]  # fmt: skip
+    for before in ("Kit keeps bees.", "Kit has a family.", "Bees hum.", "Ilse is kind."):
+        assert first_person_text([before, "They are grey."], ["Kit"], "they")[1] is None
+    assert first_person_text(["Kit is ten.", "They are tall and are kind."], ["Kit"], "they")[1] is None
+
+
+@given(st.lists(st.sampled_from(
+    "Ada Ada's she She's her hers herself he they him and , but that when is was keeps keep sings bees Nell Nell's the "
+    "a proud lost been got 's to with not never gives tells says Marsh king . ; ’ 'll".split()
+), min_size=1, max_size=14), st.sampled_from(["she", "he", "they", ""]))  # fmt: skip
+def test_what_is_told_speaks_of_the_character_in_no_other_person(words, pronouns):
+    theirs = {"she": "she her hers herself", "he": "he him", "they": "they"}.get(pronouns, "she her hers he him they")
+    for told in first_person_text([" ".join(words), "She keeps bees."], ADA, pronouns):
+        left = {word for word in mark(told or "", ADA) if not word.isspace()}
+        assert not left & {NAME, *theirs.split(), *theirs.title().split()}
+
+
+@given(st.text(max_size=60))
+def test_words_keep_every_character_and_any_text_is_told_or_refused(text):
+    assert "".join(mark(text, [])) == text
+    assert first_person_text([text, text], ADA, "she", text)
 
 
 def test_unknown_pronouns_are_never_resolved():
@@ -132,6 +243,17 @@ def test_manner_is_measured_and_lent():
     manner = Manner.of(lines)
     assert (manner.address, manner.address_share, manner.exclamation_share) == ("captain", 1.0, 1.0)
     assert manner.lend("I am a ferryman. I row.", random.Random(0)) == "I'm a ferryman, captain! I row!"
+
+
+def test_grief_is_not_shouted():
+    manner = Manner.of([f"I'm here, captain! Number {n}!" for n in range(30)])
+    sad = "Col was my brother. The sea was quiet again on the day after Col was lost."
+    assert manner.lend(sad, random.Random(0)) == sad
+    assert manner.lend("I row. I'm afraid of geese.", random.Random(0)) == "I row. I'm afraid of geese."
+    assert manner.lend("I got lost in Harrow.", random.Random(0)) == "I got lost in Harrow, captain!"
+    quiet = manner.about("Col went out to fish, and a squall came, and Col did not come home.")
+    assert quiet.lend("Col was my brother. I am a ferryman.", random.Random(0)) == "Col was my brother. I'm a ferryman."
+    assert manner.about("Biscuit eats pies.") == manner
 
 
 def test_too_few_lines_have_no_manner():
