@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.novel.attribution import TRAINED_CONFIDENCE, attribute
-from data.novel.quotations import MAX_QUOTATIONS, find
+from data.novel.paragraphs import find_layout
+from data.novel.quotations import MAX_QUOTATIONS, find, quotations_in
+from data.novel.turns import find_turns
 from data.quotes import print_quotes
-from data.readers.novel import QUIET_CHARACTERS, looks_like_novel, read_novel
+from data.readers.novel import ALONE_CHARACTERS, QUIET_CHARACTERS, looks_like_novel, read_novel
 from persona.errors import PersonaError
 
 PASSAGES = Path(__file__).parents[2] / "shared" / "fixtures" / "attribution"
@@ -78,6 +80,11 @@ def speakers(text):
         ("“It never ends.\n\nAda went home. She slept.\n\n“Yes,” he said.", ["“It never ends.", "“Yes,”"]),
         ("“ Of course , we ’ll go ,\nif you like , ” said he .\n“ Good . ”", ["“ Of course , we ’ll go ,\nif you like , ”", "“ Good . ”"]),
         ("' Who is it ? ' said Bram .\n' I do n't know , ' said Ada .", ["' Who is it ? '", "' I do n't know , '"]),
+        ('"Who is there?\'\n\n"Bram."\n\n"Come in."', ['"Who is there?\'', '"Bram."', '"Come in."']),
+        ("“He said, ‘Who is there?’\n\n“I ran.”", ["“He said, ‘Who is there?’\n\n“I ran.”"]),
+        ("'There,' cried Ada, 'and as wet as ever!'\n\n'Is it far?' said Bram.", ["'There,'", "'and as wet as ever!'", "'Is it far?'"]),
+        ("'It was,' said Ada.\n\nIt was so, 'twas said, in '98 and '99.\n\n'No,' said Bram.", ["'It was,'", "'No,'"]),
+        (f"'We ate it {'all ' * 20}there' said Ada.\n\n'So we did,' said Bram.", [f"'We ate it {'all ' * 20}there'", "'So we did,'"]),
     ],
 )  # fmt: skip
 def test_every_kind_of_mark_is_understood(text, quotations):
@@ -150,6 +157,132 @@ def test_two_quotations_side_by_side_are_two_speakers():
     assert speakers("Ada met Tom. “Are you well?” “I am,” said Tom. Ada laughed.") == ["", "Tom"]
 
 
+INTRODUCED = "Ada and Ned mended a net. Ada was tired. Ned was not.\n\n"
+
+
+def rules(text):
+    return [(quote.speaker, quote.rule, quote.trained) for quote in attribute(text) if quote.rule != "not speech"]
+
+
+def test_turns_are_counted_between_two_that_are_told():
+    talk = "“Is it much?” asked Ada.\n\n“Enough.”\n\n“And the rope?”\n\n“In the shed,” said Ned."
+    assert rules(INTRODUCED + talk)[1:3] == [("Ned", "turns, between", True), ("Ada", "turns, between", True)]
+
+
+def test_turns_of_two_are_counted_after_one_that_is_told():
+    talk = "“Is it much?” asked Ada.\n\n“Enough,” said Ned.\n\n“And the rope?”\n\n“In the shed.”"
+    assert rules(INTRODUCED + talk)[2:] == [("Ada", "turns, two", True), ("Ned", "turns, two", True)]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "“Is it much?” asked Ada.\n\n“Enough,” said Ned.\n\n“Did Ada ask that?”\n\n“She did.”",
+        "“Is it much?” asked Ada.\n\n“Enough,” said Ned.\n\n“Here, Ned.”\n\n“Well?”\n\n“Look, Ned!”\n\n“At what?”\n\n“Well, Ada?”",
+    ],
+)
+def test_turns_that_contradict_the_count_are_not_trained(broken):
+    assert not [speaker for speaker, rule, trained in rules(INTRODUCED + broken) if trained and rule == "turns, two"]
+
+
+@pytest.mark.parametrize(
+    ("said", "called"),
+    [
+        ("“Come here, Ned!”", [("Ned",)]),
+        ("“Ned, if you please, sit down.”", [("Ned",)]),
+        ("“No--Ned!”", [("Ned",)]),
+        ("“Dr. Hill, who is it?”", []),
+        ("“Mr. Holt, is it you?”", [("Mr.", "Holt")]),
+        ("“We met the doctor--Hill, if I remember right.”", []),
+        ("“And Ned, where is he?”", []),
+        ("“Bram, Ada's brother, is a man of sense.”", []),
+        ("“This is Rear-Admiral Holt, who served here.”", []),
+        ("“My niece, Ada, has left me.”", []),
+        ("“This is my friend and colleague, Ned.”", []),
+    ],
+)
+def test_who_is_spoken_of_is_not_spoken_to(said, called):
+    layout = find_layout(said)
+    turns, _ = find_turns(said, quotations_in(said, layout), layout)
+    assert [name for name in turns[0].called if name != ("Dr.", "Hill")] == called
+
+
+def test_an_answer_is_sure_where_the_one_who_is_called_is_there():
+    there = "Ned and Ada came in. Bram sat.\n\n“Where were you, Ned?” asked Ada.\n\n“At sea.”"
+    assert rules(there)[1] == ("Ned", "answer", True)
+    absent = f"Ned had gone. {'It rained. ' * 300}\n\n“I think of you, Ned,” said Ada.\n\n“Nonsense.”"
+    assert rules(absent)[1][1:] == ("answer, far", False)
+    another = "Ned sat by Ada.\n\n“Ned!” cried Ada. Bram stepped forward in the dark.\n\n“He sleeps.”"
+    assert not rules(another)[1][2]
+
+
+def test_the_narrator_answers_rather_than_somebody_who_was_only_named():
+    told = "“Come, Tom,” said Ada.\n\n“I come,” I said.\n\n" * 3 + "It rained.\n\n" * 5
+    asked = "Ada looked up at old Mr. Lowe.\n\n“Is it late?” asked Ada.\n\n“I think so.”"
+    assert speakers(told + asked)[-1] == "Tom"
+
+
+def test_somebody_without_a_name_makes_a_pronoun_unsure():
+    known = "The light was kept by Ned.\n\nNed rose and shut the door.\n\n“Be it so,” said he."
+    assert rules(known)[0] == ("Ned", "pronoun, only", True)
+    rival = "The light was kept by Ned.\n\nNed shut the door. The prisoner turned to the wall.\n\n“Be it so,” said he."
+    assert not rules(rival)[0][2]
+
+
+def test_long_narration_before_a_quotation_makes_its_pronoun_unsure():
+    talk = "Ned waited.\n\n“Hush!” said Ned.\n\n“Who is it?” asked Ada.\n\n"
+    entering = f"The door opened. {'The lamp smoked and the rain beat down. ' * 8}"
+    assert rules(talk + "“Wait,” said he.")[2] == ("Ned", "pronoun, only", True)
+    assert not rules(f"{talk}{entering}“I am late,” said he.")[2][2]
+
+
+@pytest.mark.parametrize(
+    "tagged",
+    [
+        "“It is late,” thought Ada, “and cold.”",
+        "“It is late,” said Ada to herself.",
+        "“Is it late?” Ada asked herself.",
+        "“It is late,” said Ada, to herself.",
+        "Ada shut the door and said to herself: “It is late.”",
+    ],
+)
+def test_thoughts_have_their_speaker_and_are_never_trained(tagged):
+    found = attribute(f"Ada kept the lamp.\n\n{tagged}")
+    assert {(quote.speaker, quote.rule, quote.trained) for quote in found} == {("Ada", "thought", False)}
+    assert rules("Ada kept the lamp.\n\n“It is late,” mused Ada aloud.")[0][2]
+
+
+@pytest.mark.parametrize(
+    ("paragraph", "found"),
+    [
+        ("“So it is,” said Ada, who agreed to all that Bram said; “there is none here.”", ["Ada", "Ada"]),
+        ("Bram heard an exclamation of “Oh dear!” from Ada, and Bram said, “Who is it?”", ["Ada", "Bram"]),
+        ("“Come back!” Ada called after it; and the others joined her with loud voices, “Yes, come!”", ["Ada", ""]),
+        ("“No,” said Ada, while Bram stood by; “and never again.”", ["Ada", "Ada"]),
+        ("“We will!” they both cried. “Come, Ada!”", ["", ""]),
+        ("“I went far,” said Ada (and Bram said, “No,” to himself, then) “and farther.”", ["Ada", "Bram", "Ada"]),
+        ("“I went far--” (“No,” said Bram)--“and farther.”", ["", "Bram", ""]),
+    ],
+)
+def test_every_piece_of_a_paragraph_goes_to_whoever_says_it(paragraph, found):
+    assert speakers(f"Ada and Bram came.\n\n“Well?” asked Bram.\n\n{paragraph}")[1:] == found
+
+
+def test_a_thing_that_speaks_is_nobody_with_a_gender():
+    text = "Ned read the letter. He held it to the lamp.\n\n“Come at once,” it said.\n\n“Why?” asked Ned."
+    assert speakers(text) == ["", "Ned"]
+    beast = "The Heron sat. “No,” said the Heron.\n\nThe Heron rose.\n\n“Yes,” it said.\n\n“Why?” asked Ada."
+    assert speakers(beast)[1] == "Heron"
+
+
+def test_places_and_exclamations_are_no_people():
+    text = (
+        "“Good God!” cried Ned. “Penrose Hall, Ada, and Victoria Street!”\n\nADA\n\nAda’s Evidence came late.\n\n"
+        "“Penrose Hall, Ned, is far.”\n\n“Good God, Ada!”\n\n“Penrose Hall, too,” said Ada.\n\n“Far.”"
+    )
+    assert set(speakers(text)) <= {"Ned", "Ada", ""}
+
+
 def test_relations_and_titles_find_their_people():
     text = "Dr. Hill and Mrs. Hill were at home. Mr. Lowe was there.\n\n“Is it bad?” asked Mr. Lowe.\n\n“No,” said the doctor."
     assert speakers(text)[1] == "Dr. Hill"
@@ -216,6 +349,52 @@ def test_long_narration_cuts_scenes_and_unknown_speakers_stay():
         read_novel("It rained.", "rain.txt")
 
 
+def test_thoughts_stand_in_no_scene_and_end_a_speech():
+    text = "“Sit,” said Bram.\n\n“Gladly,” said Ada. “He is rude,” thought Ada. Ada smiled. “Well?” she said.\n\n“Oh,” thought Bram."
+    said = [utterance.text for scene in read_novel(text, "lamp.txt").scenes for utterance in scene.utterances]
+    assert said == ["Sit.", "Gladly.", "Well?"]
+
+
+def test_half_a_sentence_is_not_trained():
+    text = "“No,” said Ada.\n\nThe boat, which Ada called “the finest in the whole wide and windy west of the world.”\n\n“Yes,” said Ada."
+    halves = [u for scene in read_novel(text, "lamp.txt").scenes for u in scene.utterances if u.text[0].islower()]
+    assert [(half.rule, half.confidence < TRAINED_CONFIDENCE) for half in halves] == [("half a sentence", True)]
+
+
+def test_chapters_with_a_number_and_a_title_are_headings():
+    text = "I. The Lamp\n\n“Yes,” said Ada.\n\nII. Mrs. TREWIN'S STORM.\n\n“No,” said Bram.\n\nI. e. it was cold.\n\n“So,” said Ada."
+    for book in (text, text.replace("\n", "\r\n")):
+        scenes = read_novel(f"Title\r\n\r\n{book}" if "\r" in book else f"Title\n\n{book}", "lamp.txt").scenes
+        assert [(scene.title, len(scene.utterances)) for scene in scenes] == [
+            ("I. The Lamp", 1),
+            ("II. Mrs. TREWIN'S STORM.", 2),
+        ]
+
+
+def test_a_speaker_who_goes_on_after_a_paragraph_of_narration_begins_a_scene():
+    quiet = "Ada went up to the lamp. " * (ALONE_CHARACTERS // 20)
+    text = f"“Yes,” said Ada.\n\n{quiet}\n\n“No,” said Ada.\n\nShe sat.\n\n“So,” said Ada.\n\n{quiet}\n\n“Well?” said Bram."
+    said = [[u.text for u in scene.utterances] for scene in read_novel(text, "lamp.txt").scenes]
+    assert said == [["Yes."], ["No.", "So.", "Well?"]]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("“I must thank you,” said Ada, “for calling.”", "I must thank you for calling."),
+        ("“I fear,” said Ada, “that Bram is late.”", "I fear that Bram is late."),
+        ("“I fear, sir,” said Ada, “that Bram is late.”", "I fear, sir, that Bram is late."),
+        ("“Come,” said Ada, “and see.”", "Come, and see."),
+        ("“Tell me,” said Ada, “is it late?”", "Tell me, is it late?"),
+        ("“He was here,” said Ada; “he is gone.”", "He was here; he is gone."),
+        ("“Very good,” said Ada, “--where is it?”", "Very good--where is it?"),
+        ("“Yes,” said Ada. “No.”", "Yes. No."),
+    ],
+)
+def test_the_marks_of_a_speech_that_is_interrupted(written, said):
+    assert read_novel(f"“Well?” said Bram.\n\n{written}", "lamp.txt").scenes[0].utterances[1].text == said
+
+
 def test_novels_are_told_from_scripts_and_pages():
     assert looks_like_novel(LIGHTHOUSE)
     assert not looks_like_novel("ADA: “Yes,” said Bram, said he.\nBRAM: “No,” said Ada.\n" * 5)
@@ -250,7 +429,21 @@ def test_files_that_are_no_novels_are_refused_with_a_sentence(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "piece",
-    ["“-", "Ab ", "'A ", "“A ", "Oh, my dear ", "\n ", "_", "said ", "Mr. A. ", "*** START OF THE PROJECT GUTENBERG "],
+    [
+        *(
+            "“-",
+            "Ab ",
+            "'A ",
+            "“A ",
+            "Oh, my dear ",
+            "\n ",
+            "_",
+            "said ",
+            "Mr. A. ",
+            "*** START OF THE PROJECT GUTENBERG ",
+        ),
+        *("x, 'and ", "\n\n'x, 'and y", "Ned, who the ", "Ned, ", "\n\n“Ned!'", "”\n\n“Ned,” said Ada. “", "I.  "),
+    ],
 )
 def test_time_grows_with_the_text_and_no_faster(piece):
     began = time.process_time()

@@ -26,7 +26,8 @@ _FORMS = {
 class Variant:
     """One way of calling somebody, and how often: in narration, in quotations, beside a verb of speech.
 
-    `inside` counts where it does not begin a sentence; `he` and `she` are the pronouns that follow it.
+    `inside` counts where it does not begin a sentence, `the` where narration has an article before it; `he` and `she` are
+    the pronouns that follow it.
     """
 
     shown: str
@@ -34,6 +35,7 @@ class Variant:
     quoted: int = 0
     speaks: int = 0
     inside: int = 0
+    the: int = 0
     he: int = 0
     she: int = 0
 

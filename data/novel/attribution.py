@@ -9,7 +9,7 @@ from data.novel.paragraphs import find_book, find_layout
 from data.novel.people import People, find_people
 from data.novel.quotations import Quotation, quotations_in
 from data.novel.speakers import decide
-from data.novel.story import NARRATOR, Decision
+from data.novel.story import NARRATOR, THOUGHT, Decision
 from data.novel.turns import Turn, find_turns
 
 TRAINED_CONFIDENCE = 0.9
@@ -26,13 +26,18 @@ CONFIDENCE = {
     "clause": 0.9,  # "Ada took off her hat and said"
     "relative": 0.9,  # "said his wife", and his name is known
     "answer": 0.9,  # nothing is told, and the turn before calls somebody by name
+    "answer, far": 0.7,  # the same, but they may not be there
     "narrator": 0.9,  # "I said"
+    THOUGHT: 0.85,  # "thought Ada", or "Ada said to herself": nobody is answered, so it is never trained
     "colon, name": 0.85,  # "Ada turned to me: 'Yes.'"
     "pronoun, continues": 0.7,  # "she added", in a new paragraph
     "pronoun, turns": 0.7,  # "she said": the other one of a conversation
+    "turns, between": 0.95,  # nothing is told, but of turns before and after it is, and counting fits both
+    "turns, two": 0.95,  # nothing is told, but of a turn before it is, and two people talk
     "turns": 0.7,  # nothing is told: whose turn it is
     "turns, fitting": 0.7,  # the same, and the next speaker who is named fits
     "beat, name": 0.6,  # "Ada smiled. 'Yes.'"
+    "pronoun, rival": 0.7,  # "The guide stopped. 'Here,' he said.", and one man is known
     "pronoun, answer": 0.65,
     "pronoun, near": 0.65,
     "beat, other": 0.65,

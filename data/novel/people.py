@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from data.novel.aliases import Variant, Words, core_of, is_titled, join, key_of, likely_gender
 from data.novel.quotations import Quotation
-from data.novel.words import ABBREVIATIONS, FEMALE_NAMES, MALE_NAMES, NO_NAMES, TITLES
+from data.novel.words import ABBREVIATIONS, DESCRIPTIONS, FEMALE_NAMES, MALE_NAMES, NO_NAMES, PLACES, STREETS, TITLES
 
 _ABBREVIATED = "|".join(sorted(ABBREVIATIONS, key=len, reverse=True))
 _WORD = rf"(?:(?:{_ABBREVIATED})\.|[A-HJ-Z]\.(?=\s[A-Z])|[A-Z][^\W\d_]*(?:['’-][A-Za-z][^\W\d_]*)*)"
@@ -26,7 +26,7 @@ _ADDRESSED = 2
 class People:
     """The people of a text by number: their names as the text writes them, gender (m, f or ""), titles and surname.
 
-    `quoted` and `told` count their names in quotations and in narration; `at` and `who` are the places and the numbers
+    `things` are those whom narration calls with an article, as it does the Caterpillar, and may call "it". `quoted` and `told` count their names in quotations and in narration; `at` and `who` are the places and the numbers
     of those in narration, in order.
     """
 
@@ -34,6 +34,7 @@ class People:
     genders: list[str] = field(default_factory=list)
     titles: list[frozenset[str]] = field(default_factory=list)
     surnames: list[str] = field(default_factory=list)
+    things: set[int] = field(default_factory=set)
     quoted: list[int] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
@@ -119,6 +120,7 @@ def _variants(text: str, quotations: Sequence[Quotation]) -> tuple[dict[Words, V
             variant.quoted += 1
             continue
         variant.told += 1
+        variant.the += text[max(at - 4, 0) : at].lower() == "the "
         mentions.append((at, key))
         if pronoun := _PRONOUN.search(text, match.end(), match.end() + _PRONOUN_CHARACTERS):
             variant.he += bool(pronoun[1])
@@ -131,6 +133,8 @@ def _trimmed(raw: str) -> Words:
     if len(raw) > 40 * _LONGEST_NAME:
         return ()
     words = raw.split()
+    owner = next((i for i, word in enumerate(words) if word.endswith(("'s", "’s"))), len(words))
+    words = words[: owner + 1]  # "Ada’s Evidence" names Ada
     if len(words) > 1 and all(len(word) > 2 and word.rstrip(".").isupper() for word in words):
         return ()
     key = list(key_of(words))
@@ -138,7 +142,16 @@ def _trimmed(raw: str) -> Words:
         key.pop(0)
     while key and key[-1] in NO_NAMES and not (len(key) > 1 and key[-2] in TITLES):
         key.pop()
+    if _is_place(key_of(raw.split())) or (len(key) > 1 and key[0] in DESCRIPTIONS and NO_NAMES.issuperset(key[1:])):
+        return ()  # "Victoria Street", "Good God"
     return tuple(key) if len(key) in range(1, _LONGEST_NAME + 1) and len("".join(key)) > 1 else ()
+
+
+def _is_place(key: Sequence[str]) -> bool:
+    if len(key) < 2 or key[-1] not in PLACES:
+        return False
+    known = len(key) == 2 and (key[0] in TITLES or key[0] in MALE_NAMES or key[0] in FEMALE_NAMES)
+    return not known or key[0] == "st" or key[-1] in STREETS
 
 
 def _shown(raw: str, key: Words) -> str:
@@ -185,5 +198,7 @@ def _number(kept: dict[Words, Variant], heads: dict[Words, Words]) -> People:
         gender = votes.most_common(1)[0][0] if votes else ""
         name = kept[max(keys, key=rank)].shown
         quoted, told = (sum(getattr(kept[key], count) for key in keys) for count in ("quoted", "told"))
+        if 2 * sum(kept[key].the for key in keys) > told:
+            people.things.add(len(people.names))
         people.append(name, gender, keys, quoted, told)
     return people

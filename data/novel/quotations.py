@@ -38,7 +38,12 @@ _ANY = {
     "single": re.compile(r"‘|`|(?<!\S)'(?=\s?[A-Z])"),
     "guillemets": re.compile("«"),
 }
+_INNER = re.compile(r"‘|(?<!\w)'(?=\w)")
 _ELIDED = re.compile(_ELISION, re.IGNORECASE)
+_TAGGED = re.compile(r",?\s{1,3}(?:(?:he|she|I)\s{1,3})?(?:said|cried|asked|replied|answered|exclaimed)\b")
+_CLOSED = re.compile(r"[,.;:!?—-]'(?!\w)")
+_BEFORE_SPEECH = (",", ";", ":", ".", "!", "?", "-", "—")
+_LONGEST_SOUGHT = 1_000
 _SENTENCE_END, _CLAUSE_END = re.compile(r"[.!?](?=\s)"), re.compile(r"[,;:](?=\s)")
 _PUNCTUATION = frozenset(",.;:!?)]}-—–…*")
 
@@ -131,7 +136,7 @@ def _in_paragraph(
         at, what = coming.popleft()
         coming.extend(islice(marks, 1))
         if open_at is None:
-            if what in "ON":
+            if what in "ON" or (what == "e" and _begins_speech(text, at, start, end)):
                 open_at, doubtful = at, 0
         elif at == start:
             pass  # the mark with which a quotation goes on in a new paragraph
@@ -155,7 +160,24 @@ def _in_paragraph(
     if open_at is not None and doubtful and doubtful - open_at < _SCARE_CHARACTERS:
         yield open_at, doubtful
         open_at = None
+    elif open_at is not None and family == "double" and _wrongly_closed(text, open_at, end):
+        yield open_at, end
+        open_at = None
     return open_at
+
+
+def _wrongly_closed(text: str, open_at: int, end: int) -> bool:
+    """Whether a single mark closes the quotation that a double one opened: "Who is there?'."""
+    if end - open_at < 3 or text[end - 1] not in "'’" or text[end - 2] not in ".?!":
+        return False
+    return _INNER.search(text, open_at + 1, end - 1) is None
+
+
+def _begins_speech(text: str, at: int, start: int, end: int) -> bool:
+    """Whether the mark of an elided word outside of a quotation opens one: said he, 'and there he is!'"""
+    before = text[max(start, at - 4) : at].rstrip(" \r\n")
+    closed = _CLOSED.search(text, at + 1, min(end, at + _LONGEST_SOUGHT))
+    return before[-1:] in _BEFORE_SPEECH and not text[at + 1].isdigit() and closed is not None
 
 
 def _kind(text: str, at: int, start: int, end: int) -> str:
@@ -174,7 +196,10 @@ def _kind(text: str, at: int, start: int, end: int) -> str:
 
 
 def _single_kind(text: str, at: int, start: int, end: int) -> str:
-    """What a single mark is: O opening, C closing, N either, c closing or an apostrophe, - an apostrophe."""
+    """What a single mark is: O opening, C closing, N either, c closing or an apostrophe, - an apostrophe.
+
+    e is an apostrophe inside a quotation, and outside of one it may open one.
+    """
     mark = text[at]
     before, after = _beside(text, at, start, end)
     if mark in "‘`":
@@ -182,10 +207,11 @@ def _single_kind(text: str, at: int, start: int, end: int) -> str:
     if mark == "´":
         return "C"
     if before.isalnum():  # the boys', goin', and titles
-        return "c"
+        ends = after in ")]" or (text[max(start, at - 3) : at].isalpha() and _TAGGED.match(text, at + 1, end))
+        return "C" if ends else "c"
     if before.isspace() or before in "([{":
         if mark == "’" or (at > start and _ELIDED.match(text, at + 1)):
-            return "C" if mark == "’" and after.isspace() and not after.isalnum() else "-"
+            return "C" if mark == "’" and after.isspace() else "-" if mark == "’" else "e"
         return "N" if after.isspace() else "O"
     if after.isalnum():
         return "-" if mark == "’" or _ELIDED.match(text, at + 1) else "N"

@@ -11,6 +11,8 @@ _ABOVE = 600
 """Characters of narration above a turn in which the one who acts is looked for."""
 _MORE_THAN_A_TAG = 80
 """Characters between a quotation and the next paragraph that are more than who said it."""
+_MUCH_NARRATION = 200
+"""Characters before a quotation in its paragraph in which somebody else may come in."""
 _CONTINUE = word_set("added continued resumed proceeded pursued concluded went finished")
 _PASSING = word_set(
     "butler footman waiter porter maid housemaid coachman policeman constable landlord landlady hostess host nun monk"
@@ -75,8 +77,9 @@ def by_pronoun(story: Story, i: int, subject: Subject, verb: str) -> Decision:
     turn, gender = story.turns[i], subject.gender
     opening = story.quotations[turn.lines[0].number].start
     barred = set(story.called[i])
-    if (person := _first_of(story, i, turn.start, min(subject.at, opening), gender, barred)) is not None:
-        return person, "pronoun, above" if turn.loose else "pronoun, paragraph"
+    person, rival = _first_of(story, i, turn.start, min(subject.at, opening), gender, barred)
+    if person is not None:
+        return person, "pronoun, above" if turn.loose else "pronoun, rival" if rival else "pronoun, paragraph"
     last, back = (story.speaker(i - 1, 99), story.speaker(i - 2, 1)) if i else (None, None)
     if i and verb in _CONTINUE and last not in barred and story.is_of(last, gender):
         said = story.quotations[story.turns[i - 1].lines[-1].number].end
@@ -89,27 +92,34 @@ def by_pronoun(story: Story, i: int, subject: Subject, verb: str) -> Decision:
         barred |= {last} if last is not None and not turn.loose else set()
     recent = [p for p in story.recent(i, subject.at, _NEAR) if p not in barred and story.may_be(p, gender)]
     only = len(recent) == 1
+    told = opening - turn.start > _MUCH_NARRATION
     if turn.gap == 0 and back not in barred and story.is_of(back, gender):
-        return back, "pronoun, only" if only else "pronoun, turns"
+        return back, ("pronoun, rival" if rival else "pronoun, only") if only and not told else "pronoun, turns"
     if turn.gap:
         above = max(turn.since, turn.start - _ABOVE)
-        if (person := _first_of(story, i, above, turn.start, gender, barred)) is not None:
-            return person, "pronoun, only" if only else "pronoun, above"
+        person, rival = _first_of(story, i, above, turn.start, gender, barred)
+        if person is not None:
+            return person, ("pronoun, rival" if rival else "pronoun, only") if only else "pronoun, above"
     known = [person for person in recent if story.is_of(person, gender)]
     return ((known or recent)[0], "pronoun, near") if recent else (None, "pronoun")
 
 
-def _first_of(story: Story, i: int, start: int, end: int, gender: str, barred: set[int]) -> int | None:
-    """The last one of a gender whom a stretch of narration is about, and who may speak."""
+def _first_of(story: Story, i: int, start: int, end: int, gender: str, barred: set[int]) -> tuple[int | None, bool]:
+    """The last one of a gender whom a stretch of narration is about, and who may speak.
+
+    Also whether the stretch is about somebody after them whose gender is open, such as "the prisoner".
+    """
+    rival = False
     for subject in main_subjects(story.text, start, end):
-        person = None
+        person, rule = None, ""
         if subject.kind == "name":
             person = story.people.find(subject.words)
         elif subject.kind == "noun" and not subject.weak:
-            person, _ = by_noun(story, i, subject)
+            person, rule = by_noun(story, i, subject)
         if person not in barred and story.is_of(person, gender):
-            return person
-    return None
+            return person, rival
+        rival = rival or (rule == "noun" and person is not None and not story.people.genders[person])
+    return None, rival
 
 
 def by_narration_above(story: Story, i: int, barred: set[int]) -> tuple[int, str] | None:

@@ -1,28 +1,29 @@
 """From what narration says beside each turn to who speaks it: tags first, then whose turn it is."""
 
 import re
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 
+from data.novel.counting import count
 from data.novel.people import People
 from data.novel.quotations import Quotation
 from data.novel.reference import by_narration_above, by_noun, by_pronoun
-from data.novel.story import NARRATOR, UNKNOWN, Decision, Story
-from data.novel.tags import Tag
+from data.novel.story import NARRATOR, THOUGHT, UNKNOWN, Decision, Story
+from data.novel.tags import Tag, main_subjects
 from data.novel.turns import Line, Turn
 from data.novel.words import word_set
 
 _PAUSE = 3
 """Paragraphs of narration after which a conversation is another one."""
+_HEARD = 4
+"""Turns ago somebody spoke who is still in the conversation."""
 _NEAR = 1_500
 _SILENT = re.compile(
     r"\b(?:no (?:answer|reply|response)|nothing|silent|(?:not|n't) (?:answer|reply|speak)|never (?:answered|spoke))\b"
 )
 _SILENT_CHARACTERS = 300
+_SENTENCE_END = re.compile(r"(?<!\bMrs)(?<!\bMr)(?<!\bDr)(?<!\bSt)[.!?](?!\w)")
 _FIRST_WORD = re.compile(r"[^\W_]+")
 _REPLIES = word_set("no yes well oh ah and but nonsense indeed really never certainly nothing nay ay aye")
-_BY_TURN = ("turns", "answer", "other")
-"""The rules that go only by whose turn it is in a conversation without narration."""
 
 
 def decide(
@@ -44,8 +45,7 @@ def decide(
         told = _told(story, i) or [_untold(story, i)] * len(turn.lines)
         given.append(told)
         story.speakers.append(told[-1][0])
-    _look_ahead(story, given)
-    _compare(story, given)
+    count(story, given)
     return {
         line.number: decision
         for turn, decisions in zip(turns, given, strict=True)
@@ -59,19 +59,35 @@ def _told(story: Story, i: int) -> list[Decision] | None:
     Lines without a tag of their own go with the tag before them in the paragraph, else with the first.
     """
     turn = story.turns[i]
-    found: list[Decision | None] = []
+    found: list[tuple[Decision | None, bool]] = []
     current: Decision | None = None
-    for line in turn.lines:
+    silent = False
+    outside: tuple[Decision | None, bool] = (None, "brackets"), False  # the speaker before a bracket
+    for number, line in enumerate(turn.lines):
+        between = _between(story, turn, number)
+        before = line.before
+        if number and ")" in between.partition("(")[0]:
+            current, silent, before = *outside, None
+        elif current is not None and _goes_on_after(story, turn.lines[number - 1], line, between):
+            found.append((current, silent))
+            continue
+        if "(" in between.rpartition(")")[2]:
+            outside = current, silent
         after = None if _is_addressed(story, i, line) else line.after
-        tag = next(
-            (tag for form in ("direct", "clause") for tag in (after, line.before) if tag and tag.form == form), None
-        )
+        forms = ("direct", "clause", "joins") if current else ("direct", "clause")
+        tag = next((tag for form in forms for tag in (after, before) if tag and tag.form == form), None)
         if tag and (decision := _by_tag(story, i, tag, current)):
-            current = decision
-        found.append(current)
+            current, silent = decision, tag.silent
+        found.append((current, silent))
     if current is not None:
-        first = next(decision for decision in found if decision is not None)
-        return [decision or first for decision in found]
+        first = next(said for said in found if said[0] is not None)
+        return [_unheard(*(said if said[0] is not None else first)) for said in found]
+    return _by_beat(story, i)
+
+
+def _by_beat(story: Story, i: int) -> list[Decision] | None:
+    """The speaker of a turn by whoever acts right before it, or in a paragraph that ends with a colon."""
+    turn = story.turns[i]
     for tag in (turn.lead, turn.lines[0].before):
         if tag is None or tag.subject.weak or (tag is turn.lead and tag.form == "beat"):
             continue
@@ -80,10 +96,32 @@ def _told(story: Story, i: int) -> list[Decision] | None:
         decision = _by_tag(story, i, tag, None)
         if decision and decision[0] is not None:
             person, rule = decision
-            if tag.form in ("beat", "colon"):
-                rule = f"{tag.form}, {'name' if rule in ('name', 'title', 'narrator') else 'other'}"
+            if tag.form not in ("direct", "clause"):
+                form = "colon" if tag.form == "colon" else "beat"
+                rule = f"{form}, {'name' if rule in ('name', 'title', 'narrator') else 'other'}"
             return [(person, rule)] * len(turn.lines)
     return None
+
+
+def _between(story: Story, turn: Turn, number: int) -> str:
+    """The narration before a line of a turn, from the line before it on."""
+    start = story.quotations[turn.lines[number - 1].number].end if number else turn.start
+    return story.text[start : story.quotations[turn.lines[number].number].start].rstrip(" _\r\n")
+
+
+def _goes_on_after(story: Story, before: Line, line: Line, between: str) -> bool:
+    """Whether a quotation is the rest of the sentence that "said Ada," interrupts: so small a letter begins it."""
+    said, going_on = story.quotations[before.number], story.quotations[line.number]
+    interrupted = said.text.rstrip("\"”’'» _")[-1:] != "." and between[-1:] in (",", ";", ":", "-", "—")
+    if not interrupted or before.after is None or before.after.form not in ("direct", "clause"):
+        return False
+    return going_on.text.lstrip("\"“‘'`«„ _")[:1].islower() and not _SENTENCE_END.search(between)
+
+
+def _unheard(decision: Decision | None, silent: bool) -> Decision:
+    """A decision, with the rule of its own that thoughts have."""
+    person, rule = decision or UNKNOWN
+    return (person, THOUGHT) if silent and person is not None else (person, rule)
 
 
 def _is_addressed(story: Story, i: int, line: Line) -> bool:
@@ -104,6 +142,9 @@ def _is_tag_of_last(story: Story, i: int, tag: Tag) -> bool:
 def _by_tag(story: Story, i: int, tag: Tag, current: Decision | None) -> Decision | None:
     """The person whom a tag means, None where it means nobody; `current` spoke before in the same paragraph."""
     subject = tag.subject
+    if tag.form == "joins":
+        person = story.people.find(subject.words) if subject.kind == "name" else None
+        return person, "beat, name" if person is not None else "several"
     if subject.kind == "I":
         return NARRATOR, "narrator"
     if subject.kind == "name":
@@ -131,7 +172,7 @@ def _untold(story: Story, i: int) -> Decision:
     barred = story.called[i] | ({last} if last is not None and turn.gap == 0 else set())
     called = [person for person in story.numbers(story.turns[i - 1].called) if person not in barred]
     if turn.gap == 0 and len(called) == 1 and not turn.loose:
-        return called[0], "answer"
+        return called[0], "answer" if _is_there(story, i, called[0]) else "answer, far"
     if turn.loose and last is not None and _goes_on(story, i):
         return last, "same"
     if turn.gap and (above := by_narration_above(story, i, barred)):
@@ -140,10 +181,31 @@ def _untold(story: Story, i: int) -> Decision:
         barred.add(above[0])
     if back is not None and back not in barred:
         return back, "turns" if turn.gap == 0 and story.turns[i - 1].gap == 0 else "turns, gap"
-    for person in story.recent(i, turn.start, _NEAR):
+    for person in _partners(story, i):
         if person not in barred:
             return person, "other" if turn.gap == 0 else "other, gap"
-    return (NARRATOR, "other") if story.first_person and NARRATOR not in barred else UNKNOWN
+    return UNKNOWN
+
+
+def _partners(story: Story, i: int) -> Iterator[int]:
+    """Those who may answer in turn `i`: who spoke a few turns ago, a narrator who takes part, who was named."""
+    recent = list(story.recent(i, story.turns[i].start, _NEAR))
+    heard = story.speakers[max(0, i - _HEARD) : i]
+    yield from (person for person in recent if person in heard)
+    if story.first_person:
+        yield NARRATOR
+    yield from recent
+
+
+def _is_there(story: Story, i: int, called: int) -> bool:
+    """Whether the one whom turn `i - 1` calls was near before it, and nobody else is about to answer."""
+    last = story.turns[i - 1]
+    said = story.quotations[last.lines[-1].number].end
+    for subject in main_subjects(story.text, said, last.end) if last.end > said else ():
+        person = story.people.find(subject.words) if subject.kind == "name" else None
+        if person not in (None, called, story.speakers[i - 1]):
+            return False
+    return called == NARRATOR or called in story.recent(i, story.turns[i].start, _NEAR)
 
 
 def _goes_on(story: Story, i: int) -> bool:
@@ -151,53 +213,3 @@ def _goes_on(story: Story, i: int) -> bool:
     before = story.quotations[story.turns[i - 1].lines[-1].number].text.rstrip("\"”’' _")
     first = _FIRST_WORD.search(story.quotations[story.turns[i].lines[0].number].text)
     return before[-1:] in (",", "!") and not (first and first[0].lower() in _REPLIES)
-
-
-def _look_ahead(story: Story, given: list[list[Decision]]) -> None:
-    """Turns before the first tag of a conversation: the one who is answered by name, or who has the next but one."""
-    for i in range(len(given) - 3, -1, -1):
-        if given[i][-1] != UNKNOWN or story.turns[i + 1].gap or story.turns[i + 1].loose:
-            continue
-        answering, called = given[i + 1][0][0], sorted(story.called[i + 1])
-        after = given[i + 2][0][0] if story.turns[i + 2].gap == 0 else None
-        person = called[0] if len(called) == 1 else after
-        if person is not None and person != answering and person not in story.called[i]:
-            given[i] = [(person, "other")] * len(given[i])
-            story.speakers[i] = person
-
-
-def _compare(story: Story, given: list[list[Decision]]) -> None:
-    """Check turns that alternate against the next one of which narration says who speaks.
-
-    Where they agree they are surer; where they do not, those nearer to the next one go by it.
-    """
-    i = 0
-    while i < len(given):
-        if given[i][-1][1] not in _BY_TURN:
-            i += 1
-            continue
-        j = i + 1
-        while j < len(given) and story.turns[j].gap == 0 and given[j][0][1] in _BY_TURN:
-            j += 1
-        known = given[j][0][0] if j < len(given) and story.turns[j].gap == 0 else None
-        if known is not None:
-            _settle(given, i, j, known)
-        i = j
-
-
-def _settle(given: list[list[Decision]], start: int, stop: int, known: int) -> None:
-    """Give the turns from `start` to before `stop` their final rule, when the speaker of turn `stop` is known."""
-    speakers = [decisions[-1][0] for decisions in given[start:stop]] + [known]
-    others = {person for person in speakers if person not in (None, known)}
-    agree = len(others) < 2 and all(one != other for one, other in pairwise(speakers))
-    for i in range(start, stop):
-        person, rule = given[i][-1]
-        if agree and rule == "answer":
-            continue
-        rule = "turns, fitting" if agree else "turns, doubtful"
-        if not agree and (stop - i) * 2 <= stop - start + 1:
-            if (stop - i) % 2 == 0:
-                person = known
-            elif len(others) == 1:
-                person = next(iter(others))
-        given[i] = [(person, rule)] * len(given[i])

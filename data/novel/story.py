@@ -14,6 +14,8 @@ _HEARD_TURNS = 8
 
 Decision = tuple[int | None, str]
 """A person's number, None where nobody is found, and the rule that found it."""
+THOUGHT = "thought"
+"""The rule of what somebody thinks or says to themselves; the person is whoever other rules say."""
 UNKNOWN: Decision = (None, "unknown")
 
 
@@ -46,7 +48,7 @@ class Story:
         """Whether nothing speaks against somebody's being of a gender."""
         if person == NARRATOR:
             return gender == "I"
-        return gender == "it" or self.people.genders[person] in ("", gender)
+        return self.people.genders[person] in ("", gender) or (gender == "it" and person in self.people.things)
 
     def speaker(self, i: int, most: int) -> int | None:
         """Who spoke in turn `i`, None where it is the first or the narration after it is more than `most` paragraphs."""

@@ -1,6 +1,7 @@
 """Who narration beside a quotation says is speaking: "said Ada", "the old man answered:", "Ada smiled."."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from data.novel.subjects import (
     ENDS,
@@ -13,14 +14,17 @@ from data.novel.subjects import (
     subjects_of,
     tokens_of,
 )
-from data.novel.words import BASE_FORMS, SPEECH_VERBS, VOICES, WEAK_VERBS, word_set
+from data.novel.words import BASE_FORMS, SELVES, SPEECH_VERBS, THOUGHT_VERBS, VOICES, WEAK_VERBS, word_set
 
 _AFTER_CHARACTERS, _BEFORE_CHARACTERS = 220, 420
 """How much narration is read after a quotation, and before one."""
-_FAR_TOKENS = 22
+_FAR_TOKENS, _NEAR_TOKENS = 22, 12
+_TO_SELF_TOKENS = 7
+_TO_SELF = ("to", "within", "asked", "told", "assured")
+"""Words before "herself" in what nobody hears."""
 _BETWEEN = word_set(
     """
-    then again now once only just also even still soon never always had has have would could did at last first length
+    then again now once only just both also even still soon never always had has have would could did at last first length
     all himself herself myself itself out back up on in turn too suddenly next later presently merely simply almost half
     quite rather very to used might should must
     """
@@ -32,6 +36,8 @@ _NO_VERB_AFTER = _PASSIVE | word_set("to the a his her of")
 _BEFORE_BASE_FORM = word_set("and in by of with he she they")
 _REPORTED = word_set("that nothing no how what why if whether him them me us")
 """What follows a verb that tells of speech instead of quoting it: "Ada replied that she had not"."""
+_RELATIVES = word_set("that what whatever")
+"""What begins a clause that tells of other words: "everything that Ada said"."""
 _OPENERS = frozenset(["--", "—", "-", "–", "(", "[", "*"])
 
 
@@ -39,13 +45,15 @@ _OPENERS = frozenset(["--", "—", "-", "–", "(", "[", "*"])
 class Tag:
     """What narration says of a quotation's speaker.
 
-    `form` is direct (subject and verb of speech side by side), clause (the verb farther away), colon or beat (no such
-    verb, and with or without a colon before the quotation).
+    `form` is direct (subject and verb of speech side by side), clause (the verb farther away), joins (the verb is
+    somebody else's: "Ada called, and the others joined her"), colon or beat (no such verb, and with or without a colon
+    before the quotation). `silent` where they think it or say it to themselves.
     """
 
     subject: Subject
     form: str
     verb: str = ""
+    silent: bool = False
 
 
 def tag_after(text: str, start: int, end: int, last: str) -> Tag | None:
@@ -58,12 +66,14 @@ def tag_after(text: str, start: int, end: int, last: str) -> Tag | None:
     sentence = tokens[first:stop]
     verb = _past_adverbs(sentence, 0, 2)
     if _is_verb(sentence, verb) and (speaker := _after_verb(sentence, verb)):
-        return Tag(speaker, "direct", sentence[verb][0])
+        return _spoken(speaker, "direct", sentence, verb)
     if sentence[0][0] in ("was", "were", "came", "is") and (speaker := _whose_voice(sentence)):
         return Tag(speaker, "clause", sentence[0][0])
-    subject, after = read_subject(sentence, 0)
+    subject, after = read_subject(sentence, int(sentence[0][0] == "from"))
     if subject is None:
         return None
+    if sentence[0][0] == "from":  # an exclamation of "Oh!" from Ada
+        return None if subject.weak or subject.kind not in ("name", "noun") else Tag(subject, "clause", "from")
     fresh = last in ENDS and sentence[0][0][0].isupper()  # a sentence of its own, or the name of the speaker
     if fresh and (last == "." or tokens[-1][0] == ":"):
         return Tag(subject, "beat")
@@ -100,18 +110,36 @@ def _of_verb(sentence: list[Token], places: list[Place], verb: int) -> Tag | Non
     """The subject of a verb of speech: right before it, right after it, or the last doer before it."""
     word = sentence[verb][0]
     far: Place | None = None
+    if other := _joining(sentence, places, verb):
+        return Tag(other, "joins", word)
+    if word in WEAK_VERBS and len(sentence) - verb > _NEAR_TOKENS:
+        return None
     for place in places:
         if place.after > verb:
             break
+        if place.first and sentence[place.first - 1][0] in _RELATIVES and sentence[-2][0] not in _PASSIVE:
+            continue
         if _past_adverbs(sentence, place.after, verb - place.after) >= verb:
-            return Tag(place.subject, "direct", word)
+            return _spoken(place.subject, "direct", sentence, verb)
         if not place.oblique and not place.subject.weak:
             far = place
     if far is None and (speaker := _after_verb(sentence, verb)):
-        return Tag(speaker, "direct", word)
-    if far is None or word in WEAK_VERBS or any(sentence[i][0] == "who" for i in range(far.after + 1, verb)):
+        return _spoken(speaker, "direct", sentence, verb)
+    if far is None or word in WEAK_VERBS:
         return None
-    return Tag(far.subject, "clause", word)
+    if sentence[verb - 1][0] != "," and any(sentence[i][0] == "who" for i in range(far.after + 1, verb)):
+        return None
+    return _spoken(far.subject, "clause", sentence, verb)
+
+
+def _joining(sentence: list[Token], places: list[Place], verb: int) -> Subject | None:
+    """Another one who acts after a verb: "Ada called, and the others joined her"."""
+    for place in places:
+        subject = place.subject
+        known = subject.kind in ("name", "noun") and (not subject.weak or "others" in subject.words)
+        if place.first > verb + 1 and known and sentence[place.first - 1][0] in ("and", "but"):
+            return subject
+    return None
 
 
 def _with_verb(sentence: list[Token], subject: Subject, after: int, fresh: bool) -> Tag:
@@ -119,11 +147,22 @@ def _with_verb(sentence: list[Token], subject: Subject, after: int, fresh: bool)
     verb = _past_adverbs(sentence, after, 4)
     if _is_verb(sentence, verb):
         reports = fresh and verb + 1 < len(sentence) and sentence[verb + 1][0] in _REPORTED
-        return Tag(subject, "beat" if reports else "direct", sentence[verb][0])
+        return _spoken(subject, "beat" if reports else "direct", sentence, verb)
     for i in range(after + 1, min(len(sentence), after + _FAR_TOKENS)):
         if _is_verb(sentence, i) and sentence[i][0] not in WEAK_VERBS and sentence[i - 1][0] in (",", "and"):
-            return Tag(subject, "clause", sentence[i][0])
+            return _spoken(subject, "clause", sentence, i)
     return Tag(subject, "beat")
+
+
+def _spoken(subject: Subject, form: str, sentence: list[Token], verb: int) -> Tag:
+    """The tag of a verb of speech or of thought: "thought Ada", "Ada said to herself", "Ada asked herself"."""
+    word = sentence[verb][0]
+    after = [token for token, _ in sentence[verb + 1 : verb + 1 + _TO_SELF_TOKENS]]
+    stops = (i for i, token in enumerate(after) if not token[0].isalnum() and after[i + 1 : i + 2] != ["to"])
+    clause = after[: next(stops, len(after))]
+    thought = word in THOUGHT_VERBS and "aloud" not in clause
+    own = any(one in _TO_SELF and other in SELVES for one, other in pairwise([word, *clause]))
+    return Tag(subject, form, word, thought or own)
 
 
 def _whose_voice(sentence: list[Token]) -> Subject | None:

@@ -17,11 +17,25 @@ _TO_CHARACTERS = 70
 _TITLE = r"(?:(?:Mrs?|Dr|Miss|Sir|Lady|Lord|Captain|Aunt|Uncle|Master)\.?\s{1,3})?"
 _NAME = rf"(?P<name>{_TITLE}[A-Z][^\W\d_]+(?:\s{{1,3}}[A-Z][^\W\d_]+)?)"
 _TO = re.compile(rf"\bto {_NAME}")
+_VERB = r"(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|shall)"
+_ASKED = r"\s+(?:it|he|she|they|you|that|this|these|those|there|the|any|your|my|our|not)\b"
+_TOLD_OF = (
+    rf"\s{{0,3}},\s+(?:(?:who|whom)(?!\s+{_VERB}{_ASKED})|whose\b|or\b|if\s+I\s|where\s+(?:is|are)\s+(?:he|she)\b"
+    rf"|(?:is|was|has|had)(?!{_ASKED})|(?:the|a|an|your|his|her|their|our)\s[^,.!?;:]{{1,40}},"
+    r"|[^,.!?;:]{1,60},\s+(?:is|was|has|had|will|would)\s)"
+)
+"""What follows the name of somebody of whom is spoken: ", who is", ", the doctor, was"."""
+_TITLED = re.compile(
+    r"\b(?:friend|colleague|companion|brother|sister|son|daughter|uncle|aunt|cousin|nephew|niece|wife|husband|secretary"
+    r"|assistant|servant|partner|neighbour|guest|client|inspector|detective|lawyer|naturalist)\Z"
+)
 _CALLED = re.compile(
-    r"(?:(?<=\A.)|(?P<comma>,)|(?<!mr)(?<!mrs)(?<!dr)(?<!st)[;:.!?—-])[\s_\"“”'‘’—-]{0,4}"
+    r"(?:(?<=\A.)|(?P<comma>,)|(?<!mr)(?<!mrs)(?<!dr)(?<!st)[;:.!?—]|(?P<dash>(?<!\w)-))[\s_\"“”'‘’—-]{0,4}"
     r"(?:(?:my|dear|old|oh|ah|o|and|but|yes|no|well|now|so|sir|come)\s{1,3}){0,4}(?-i:"
     + _NAME
-    + r")(?=\s{0,3}(?:[,.!;:—…]|(?(comma)\?|!)|--|[\"”’']\Z))",
+    + r")(?=\s{0,3}(?:(?(dash)(?!)|,)|[.!;:—…]|(?(comma)\?|!)|--|[\"”’']\Z))(?!"
+    + _TOLD_OF
+    + ")",
     re.IGNORECASE,
 )
 
@@ -111,6 +125,8 @@ def find_turns(text: str, quotations: Sequence[Quotation], layout: Layout) -> tu
 def _names(pattern: re.Pattern[str], text: str, start: int, end: int | None) -> Iterator[tuple[str, ...]]:
     for match in pattern.finditer(text, start, len(text) if end is None else end):
         words = tuple(match["name"].split())
+        if pattern is _CALLED and match["comma"] and _TITLED.search(text, max(match.start() - 20, 0), match.start()):
+            continue  # "my friend and colleague, Dr. Hill"
         alone = len(words) == 1 and words[0].lower() in NO_NAMES
         if not alone and not all(word.lower().rstrip(".") in TITLES for word in words):
             yield words
@@ -153,6 +169,8 @@ def _lines(text: str, quotations: Sequence[Quotation], numbers: list[int], start
         until = quotations[numbers[i + 1]].start if i + 1 < len(numbers) else end
         body = quotation.text.rstrip("”\"’'»_ ")
         after = tag_after(text, quotation.end, until, body[-1:])
+        if "(" in text[quotation.end : quotation.end + 3] and text.find(")", quotation.end, until) < 0:
+            after = None  # the bracket tells of what is quoted in it
         before = tag_before(text, done, quotation.start) if quotation.start > done else None
         yield Line(number, after, before)
         done = quotation.end

@@ -55,6 +55,12 @@ WEAK_VERBS = word_set(
 )
 """Those that need not be about speech at all."""
 
+THOUGHT_VERBS = word_set(
+    "thought thinks mused reflected pondered wondered reasoned decided resolved soliloquised soliloquized"
+)
+"""Those of what nobody hears."""
+SELVES = word_set("herself himself myself itself themselves")
+
 MALE_TITLES = word_set(
     """
     mr mister sir lord king prince duke count baron earl emperor father brother uncle monsieur m herr signor signore
@@ -83,6 +89,15 @@ TITLES = DESCRIPTIONS | MALE_TITLES | FEMALE_TITLES | OTHER_TITLES
 ABBREVIATIONS = word_set(
     "Mr Mrs Ms Dr St Messrs Mme Mlle Capt Col Rev Prof Sergt Sgt Lieut Lt Gen Hon Esq Gov Sen Maj M"
 )
+PLACES = word_set(
+    """
+    street road lane square avenue terrace gardens place park hotel station bridge lodge hall house court castle manor
+    farm grange abbey inn club church hill moor tor bay island river wood office bank museum theatre railway
+    chronicle gazette telegraph times society company hospital college school town village york petersburg
+    """
+)
+"""What a name of several words ends with that is no person's; after a title or a first name most may be a surname."""
+STREETS = word_set("street road square avenue terrace hotel station railway")
 PARTICLES = word_set("de la le du von van der den of d' da di del bin ben ibn the")
 
 MALE_NOUNS = word_set(
@@ -202,6 +217,7 @@ NO_NAMES = word_set(
     ii iii iv vi vii viii ix xi xii xiii xiv xv xvi xvii xviii xix xx et de la le non oui mon ma mes que qui
     really excellent nonsense splendid capital rubbish interesting impossible marvellous wonderful exactly precisely
     naturally obviously evidently possibly probably undoubtedly true humph faugh behold dearest darling
+    thereat whereat thereupon whereupon hereupon hardly supposing leaving finding quick eh doubtless rubbish
     whatever whoever whenever wherever having seeing hearing turning looking taking being going coming
     half part much many more most less least few several enough another
     """
