@@ -10,8 +10,8 @@ from persona.conversation import Conversation
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT_SHARE = 0.1
-LARGEST_SHARE = 0.2
-"""Of a kind's replies; a scene with more of them does more good in training."""
+MOST_HELD_OUT = 0.15
+"""Of a kind's replies in each of the two: a few long scenes would else be a third of a book."""
 
 FEWEST_REAL_REPLIES = 10
 FEWEST_SYNTHETIC_REPLIES = 6
@@ -97,6 +97,7 @@ def _draw(
     """A split for every scene, whole families at a time; a family that is larger than a split is trained."""
     total = sum(replies[scene] for scene in scenes)
     held = max(1, round(HELD_OUT_SHARE * len(scenes))) if total >= fewest else 0
+    taken: Counter[str] = Counter()
     members: dict[Scene, list[Scene]] = {}
     for scene in scenes:
         members.setdefault(families.get(scene, scene), []).append(scene)
@@ -105,10 +106,12 @@ def _draw(
     homes: dict[Scene, str] = {}
     for family in order:
         size = len(members[family])
-        fits = sum(replies[scene] for scene in members[family]) <= LARGEST_SHARE * total
-        home = next((name for name, left in room.items() if fits and size <= left), "train")
+        said = sum(replies[scene] for scene in members[family])
+        fitting = (name for name, left in room.items() if size <= left and taken[name] + said <= MOST_HELD_OUT * total)
+        home = next(fitting, "train")
         if home != "train":
             room[home] -= size
+            taken[home] += said
         homes |= dict.fromkeys(members[family], home)
     if "validation" not in homes.values():  # the one that chooses the epoch comes first
         homes = {scene: "validation" if home == "test" else home for scene, home in homes.items()}
