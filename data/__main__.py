@@ -5,6 +5,7 @@ Also `python -m data quotes FILE` (who says what in a novel), `review NAME` (a t
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,6 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     except PersonaError as error:
         print(f"data: {printable(str(error))}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read this has enough: `python -m data ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130

@@ -18,7 +18,7 @@ FEWEST_SCENES = 3
 NO_CONTEXT = "what was said before it is not known"
 
 CONTEXT_CONFIDENCE = 0.7
-"""Lines of others that are less surely theirs may be the character's own."""
+"""Lines that are less surely somebody's are nobody's: they may be the character's own."""
 
 Dropped = list[tuple[Conversation, str]]
 
@@ -82,7 +82,7 @@ def _row(
     """A row of some lines of a scene, known by its first line or by the one `at` a place."""
     said = [source.scenes[number].utterances[place] for place in places]
     return make.dialogue(
-        [(CHARACTER if voice.has(u) else display_name(u.speaker), u.text) for u in said],
+        [(CHARACTER if voice.has(u) else display_name(u.speaker) * _surely_other(u), u.text) for u in said],
         source=source.name,
         scene=scene,
         origin="real",
@@ -120,16 +120,21 @@ def certain_pieces(utterances: Sequence[Utterance], voice: Voice, faults: Mappin
         if faults.get(place) == "":
             continue
         following = utterances[place + 1] if place + 1 < len(utterances) else None
-        surely = voice.trains(utterance) if voice.has(utterance) else utterance.confidence >= CONTEXT_CONFIDENCE
-        doubtful = bool(utterance.speaker) and not surely
-        ends = place in faults or doubtful or not (utterance.speaker or (following and voice.trains(following)))
-        if piece and (ends or not utterance.speaker):
+        answered = following is not None and voice.trains(following)
+        of_nobody = not voice.has(utterance) and not _surely_other(utterance)
+        ends = place in faults or (not answered if of_nobody else voice.has(utterance) and not voice.trains(utterance))
+        if piece and (ends or of_nobody):
             yield piece
             piece = []
         if not ends:
             piece.append(place)
     if piece:
         yield piece
+
+
+def _surely_other(utterance: Utterance) -> bool:
+    """Whether it is known which of the others says it."""
+    return bool(utterance.speaker) and utterance.confidence >= CONTEXT_CONFIDENCE
 
 
 def _notes(source: Source, said: Sequence[Utterance], voice: Voice) -> dict[str, str]:

@@ -178,8 +178,10 @@ def test_a_doubtful_line_of_the_character_ends_a_window():
 
 
 def test_what_another_may_not_have_said_is_no_context():
-    lines = said(("Tom", 1), ("Mira", 0.95), ("Tom", 0.5), ("Mira", 0.95))
-    assert list(certain_pieces(lines, MINE, {})) == [[0, 1], [3]]
+    lines = said(("Tom", 1), ("Mira", 0.95), ("Tom", 0.5), ("Tom", 0.5), ("Mira", 0.95))
+    assert list(certain_pieces(lines, MINE, {})) == [[0, 1], [3, 4]]
+    rows, _ = source_rows(Source("novel", "n.txt", (Scene(tuple(lines)),)), MINE, RowMaker(CARD, 0))
+    assert [m.name for m in rows[1].messages] == [None, None], "who it was is not said"
 
 
 def test_a_line_of_nobody_stands_only_directly_before_an_answer():
