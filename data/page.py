@@ -1,7 +1,5 @@
 """The look at a dataset: one static HTML page that needs no script, no network and nothing beside it."""
 
-import base64
-import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
@@ -11,26 +9,12 @@ from data.dataset_card import dataset_card
 from data.filters import Filter, empty, foreign, normalised, placeholder, reply_fault, turn_fault
 from data.lengths import marked
 from data.look import KINDS, Look, counted, headline, kind_of, leak_words
-from data.page_parts import (
-    bars,
-    dialogue,
-    escaped,
-    folded,
-    histogram,
-    listed,
-    more,
-    number,
-    paragraph,
-    provenance,
-    section,
-    sequence,
-    shown,
-    table,
-)
+from data.page_parts import dialogue, histogram, provenance, sequence
 from data.split import SPLITS, passages
 from persona.base import Base
 from persona.conversation import Conversation
 from persona.errors import PersonaError
+from persona.pages import bars, document, folded, listed, more, number, paragraph, shown, table
 
 __all__ = ["Look", "page"]
 
@@ -50,33 +34,11 @@ _ANEW = (
 
 def page(look: Look) -> str:
     """The whole page. The same look gives the same text; whatever strangers wrote is escaped."""
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     parts = [(anchor, title, body) for anchor, title, write in _SECTIONS if (body := write(look))]
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{escaped(look.character.name)}: dataset</title>
-<style>{style}</style>
-</head>
-<body>
-<header>
-<h1>{shown(look.character.name)}</h1>
-<p class="lead">{shown(headline(look), 1_000)}</p>
-{_figures(look)}
-{_notes(look)}
-</header>
-<nav>{"".join(f"<a href='#{anchor}'>{title}</a>" for anchor, title, _ in parts)}</nav>
-<main>
-{"".join(section(*part) for part in parts)}</main>
-</body>
-</html>
-"""
+    name = look.character.name
+    header = [f"<h1>{shown(name)}</h1>", paragraph(shown(headline(look), 1_000), "lead"), _figures(look), _notes(look)]
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    return document(f"{name}: dataset", "\n".join(header), parts, style)
 
 
 def _figures(look: Look) -> str:

@@ -1,19 +1,13 @@
-"""Pieces of HTML for the page about a dataset: text made safe, tables, bars, a histogram, dialogues.
+"""Pieces of the page about a dataset: a histogram of lengths, dialogues, what the model reads, provenance."""
 
-Whatever is a stranger's text goes through `shown`; every other function takes HTML that is finished. Nothing needs a
-script or a style attribute, so that the page can forbid both.
-"""
-
-import html
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from data.lengths import Lengths, Piece
 from persona.conversation import Conversation, Message
-from persona.formats.text import printable
+from persona.pages import escaped, folded, paragraph, shown
 
-SHOWN_CHARACTERS = 600
 BINS = 40
 EXAMPLE_TURNS = 12
 """The last turns of a row that was left out as a whole."""
@@ -26,79 +20,6 @@ BLAMED_CHARACTERS = 2_000
 
 LONG_CONTEXT = 300
 """Characters: a turn of context that is longer is folded."""
-
-
-def shown(text: str, limit: int = SHOWN_CHARACTERS) -> str:
-    """A stranger's text as HTML: escaped, control characters made visible, cut with a note, kept from its surroundings."""
-    cut = f" … ({len(text) - limit:,} characters more)" if len(text) > limit else ""
-    return f"<bdi>{escaped(text[:limit])}</bdi>{cut}"
-
-
-def escaped(text: str) -> str:
-    """A stranger's text for a place that takes no elements."""
-    return html.escape(printable(text))
-
-
-def number(value: int) -> str:
-    """A number with thousands apart."""
-    return f"{value:,}"
-
-
-def section(anchor: str, title: str, body: str) -> str:
-    """A titled part of the page."""
-    return f'<section id="{anchor}">\n<h2>{title}</h2>\n{body}\n</section>\n'
-
-
-def paragraph(text: str, css: str = "") -> str:
-    """A paragraph of HTML."""
-    return f'<p class="{css}">{text}</p>' if css else f"<p>{text}</p>"
-
-
-def folded(summary: str, body: str) -> str:
-    """Content that a click opens."""
-    return f"<details><summary>{summary}</summary>\n{body}\n</details>"
-
-
-def listed(items: Sequence[str], *, most: int = 100) -> str:
-    """A list of its first `most` items, and how many more there are; "" without items."""
-    shown_items = "".join(f"<li>{item}</li>" for item in (*items[:most], *_more(items, most)))
-    return f"<ul>{shown_items}</ul>" if items else ""
-
-
-def _more(items: Sequence[object], most: int) -> list[str]:
-    return [f"and {len(items) - most:,} more"] if len(items) > most else []
-
-
-def more(count: int) -> list[str]:
-    """A line saying how many more there are than are shown; none without any."""
-    return [paragraph(f"and {count:,} more", "quiet")] if count > 0 else []
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Iterable[int] = (), most: int = 40) -> str:
-    """A table of at most `most` rows; the columns in `numbers` stand to the right."""
-    if not rows:
-        return ""
-    right = frozenset(numbers)
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        parts = (f"<{tag}{' class=n' * (i in right)}>{cell}</{tag}>" for i, cell in enumerate(cells))
-        return f"<tr>{''.join(parts)}</tr>"
-
-    body = "\n".join(line("td", row) for row in rows[:most])
-    more = "".join(paragraph(text, "quiet") for text in _more(rows, most))
-    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>\n{body}\n</tbody></table></div>{more}'
-
-
-def bars(items: Sequence[tuple[str, int]], *, most: int = 60) -> str:
-    """A bar for each (HTML label, number), the largest number as wide as there is room."""
-    largest = max((count for _, count in items), default=0) or 1
-    lines = [
-        f'<li><span>{label}</span><svg aria-hidden="true"><rect width="{100 * count / largest:.1f}%" height="100%"/></svg>'
-        f"<b>{count:,}</b></li>"
-        for label, count in items[:most]
-    ]
-    more = "".join(f"<li>{text}</li>" for text in _more(items, most))
-    return f'<ol class="bars">{"".join(lines)}{more}</ol>' if items else ""
 
 
 def histogram(lengths: Lengths) -> str:

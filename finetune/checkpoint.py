@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.settings import OF_THE_MOMENT
 from persona.base import Base
 from persona.card import CharacterCard
 from persona.contract import Contract
@@ -37,7 +38,8 @@ def restore(model: Any, weights: Weights) -> None:
 def fingerprint(settings: Mapping[str, Any], base: Base, rows_digest: str, processes: int) -> str:
     """A digest of all that decides a run's result: what is trained on, from where, and how."""
     identity = [base.revision or base.digest, base.name if base.digest is None else ""]
-    inputs = {"settings": dict(settings) | {"model": identity}, "rows": rows_digest, "processes": processes}
+    deciding = {key: value for key, value in settings.items() if key not in OF_THE_MOMENT}
+    inputs = {"settings": deciding | {"model": identity}, "rows": rows_digest, "processes": processes}
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
         # peft reads a property that transformers has renamed.
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-        return finetune(arguments.name, settings, force=arguments.force)
+        return finetune(arguments.name, settings, force=arguments.force, plan_only=arguments.plan)
     except PersonaError as error:
         if is_first_process():
             print(f"finetune: {printable(str(error))}", file=sys.stderr)
@@ -79,5 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a character: a name or a path")
     add_flags(parser)
     parser.add_argument("--force", action="store_true", help="Train again although nothing changed.")
+    parser.add_argument(
+        "--plan", action="store_true", help="Try the heaviest step, say how long it will take, and exit."
+    )
     parser.add_argument("--check", action="store_true", help="Say whether this machine can train, and exit.")
     return parser

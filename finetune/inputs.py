@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from finetune.rows import digest_of, encode_rows, read_split
+from finetune.samples import sample_prompts
 from finetune.settings import FinetuneSettings
 from persona.base import Base
 from persona.card import CharacterCard
@@ -25,6 +26,8 @@ class Inputs:
     real: list[Example]
     synthetic: list[Example]
     test: list[Example]
+    questions: list[tuple[str, tuple[int, ...]]]
+    """What is asked again and again while the model learns: the words, and the prompt's ids."""
     skipped: list[str]
     notes: dict[str, int]
     rows: dict[str, int]
@@ -63,6 +66,7 @@ def read_inputs(name: str, settings: FinetuneSettings) -> Inputs:
         real=examples_of("validation", real=True),
         synthetic=examples_of("validation", real=False),
         test=examples_of("test", real=True),
+        questions=sample_prompts(splits["validation"], card, template),
         skipped=skipped,
         notes=dict(notes.most_common()),
         rows={split: len(rows) for split, rows in splits.items()},

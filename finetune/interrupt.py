@@ -1,13 +1,27 @@
 """A polite end: the first Ctrl-C or SIGTERM asks the loop to stop after its step, the second one stops at once."""
 
 import contextlib
+import math
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
 from finetune.parallel import is_first_process
+
+
+class Deadline:
+    """A stop that also comes by itself, `minutes` after it was made."""
+
+    def __init__(self, asked: threading.Event, minutes: float | None) -> None:
+        self.asked = asked
+        self.end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+
+    def is_set(self) -> bool:
+        """Whether somebody asked, or the time is over."""
+        return self.asked.is_set() or time.monotonic() >= self.end
 
 
 @contextlib.contextmanager

@@ -7,27 +7,32 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
 
+from finetune.batches import Batch, lay_out
 from finetune.loss import token_losses
+from finetune.packing import Pack, forwards, pack
 from finetune.parallel import summed
-from finetune.rows import Batch, collate, plan_epoch, trained_tokens
+from finetune.rows import trained_tokens
 from persona.errors import PersonaError
 from persona.prompt import IGNORED, Example
 
 CLIP_NORM = 1.0
-WARM_UP = 0.05
-LAST_RATE = 0.1
+FEWEST_TOKENS = 256
+"""A forward pass that has no memory for so many tokens is not made smaller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One optimizer step, counted from 1: `loss` in nats per trained token over all processes, `seconds` it took."""
+    """One optimizer step, counted from 1: `loss` in nats per trained token over all processes, `seconds` it took.
+
+    `logical_tokens` are those of the examples, `physical_tokens` those that went through the model.
+    """
 
     number: int
     epoch: int
@@ -47,96 +52,157 @@ class Stop(Protocol):
     def is_set(self) -> bool: ...
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Rate of step `step` of `steps`, both counted from 1: linear warm-up, then half a cosine down to a tenth."""
-    warm_up = min(max(5, round(WARM_UP * steps)), max(1, steps // 4))
-    if step <= warm_up:
-        return peak * step / warm_up
-    progress = (step - warm_up) / (steps - warm_up)
-    return peak * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress)))
+@dataclass(slots=True)
+class Position:
+    """Where training stands: what a resumed run needs beside the adapter's weights.
+
+    There is no state of a random generator: all randomness is a function of seed, step, process and forward pass.
+    """
+
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    forward_tokens: int = 4_096
+    """Tokens of a forward pass, padding included; halved, for good, where there is no memory for them."""
+
+
+def start(model: Any, forward_tokens: int) -> Position:
+    """The beginning of a training."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return Position(torch.optim.AdamW(parameters, lr=0.0, weight_decay=0.0), 0, forward_tokens)
 
 
 def train(
     model: Any,
     examples: Sequence[Example],
     accelerator: Accelerator,
+    plan: Sequence[Sequence[Sequence[int]]],
+    position: Position,
     *,
-    epochs: int,
-    batch_size: int,
-    gradient_accumulation: int,
-    peak_rate: float,
+    rate: Callable[[int], float],
+    share: bool,
     seed: int,
     stop: Stop,
 ) -> Iterator[Step]:
-    """Train the parameters that require gradients, yielding after every step.
+    """Train the parameters that require gradients, from `position` on, yielding after every step.
 
-    `model` comes from `accelerator.prepare`. The loss of a step is the mean over the trained tokens of all its rows,
-    whichever process and micro-step they fall in. Raises `PersonaError` with the rows' ids when it is not finite.
-    Once `stop` is set on any process, all of them end after the same step.
+    `model` comes from `accelerator.prepare`; `plan` has the rows of every step of every epoch; `rate` is the learning
+    rate of a step. With `share` the common beginnings of a step's examples are computed once. The loss of a step is the
+    mean over the trained tokens of all its rows, whichever process and forward pass they fall in. Raises `PersonaError`
+    with the rows' ids when it is not finite. Once `stop` is set on any process, all of them end after the same step.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=peak_rate, weight_decay=0.0)
-    processes, rank = accelerator.num_processes, accelerator.process_index
-    plans = [
-        plan_epoch(
-            [len(e.ids) for e in examples],
-            seed=seed,
-            epoch=epoch,
-            batch_size=batch_size,
-            batches_per_step=gradient_accumulation * processes,
-        )
-        for epoch in range(epochs)
+    steps = [
+        (epoch, rows, place == len(of_epoch))
+        for epoch, of_epoch in enumerate(plan, 1)
+        for place, rows in enumerate(of_epoch, 1)
     ]
-    steps, number = sum(len(plan) for plan in plans), 0
     model.train()
-    for epoch, plan in enumerate(plans, 1):
-        for in_epoch, batches in enumerate(plan, 1):
-            began, number = time.perf_counter(), number + 1
-            rows = [examples[row] for batch in batches for row in batch]
-            trained = sum(trained_tokens(example) for example in rows)
-            rate = optimizer.param_groups[0]["lr"] = learning_rate(number, steps, peak_rate)
-            loss_sum, physical = 0.0, 0
-            guilty: list[str] = []
-            micro_steps = math.ceil(len(batches) / processes)
-            for micro in range(micro_steps):
-                batch = _share(examples, batches, micro * processes + rank, accelerator.device)
-                torch.manual_seed(_seed(seed, number, rank, micro))
-                waits = micro + 1 < micro_steps
-                with accelerator.no_sync(model) if waits else contextlib.nullcontext():
-                    loss = token_losses(model, batch).sum()
-                    # DistributedDataParallel averages over processes; the factor turns its mean into the sum.
-                    accelerator.backward(loss * (processes / trained))
-                loss_sum += float(loss.detach())
-                guilty += [] if math.isfinite(loss_sum) or guilty else list(batch.ids)
-                physical += batch.input_ids.numel()
-            norm = float(accelerator.clip_grad_norm_(parameters, CLIP_NORM))
-            loss_sum, physical_sum, stops = summed(accelerator, [loss_sum, physical, stop.is_set()])
-            if not (math.isfinite(loss_sum) and math.isfinite(norm)):
-                raise _not_finite(loss_sum / trained, norm, number, guilty or [row.id for row in rows])
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            yield Step(
-                number=number,
-                epoch=epoch,
-                loss=loss_sum / trained,
-                gradient_norm=norm,
-                learning_rate=rate,
-                trained_tokens=trained,
-                logical_tokens=sum(len(example.ids) for example in rows),
-                physical_tokens=int(physical_sum),
-                seconds=time.perf_counter() - began,
-                ends_epoch=in_epoch == len(plan),
-            )
-            if stops:
-                return
+    for number, (epoch, rows, ends_epoch) in enumerate(steps[position.step :], position.step + 1):
+        began = time.perf_counter()
+        trained = sum(trained_tokens(examples[row]) for row in rows)
+        for group in position.optimizer.param_groups:
+            group["lr"] = rate(number)
+        done = gradients(model, examples, accelerator, rows, position, share=share, seed=_seed(seed, number))
+        norm = float(accelerator.clip_grad_norm_(parameters, CLIP_NORM))
+        loss_sum, physical, stops = summed(accelerator, [done.loss_sum, done.tokens, stop.is_set()])
+        if not (math.isfinite(loss_sum) and math.isfinite(norm)):
+            raise _not_finite(loss_sum / trained, norm, number, done.guilty or [examples[row].id for row in rows])
+        position.optimizer.step()
+        position.optimizer.zero_grad(set_to_none=True)
+        position.step = number
+        yield Step(
+            number=number,
+            epoch=epoch,
+            loss=loss_sum / trained,
+            gradient_norm=norm,
+            learning_rate=rate(number),
+            trained_tokens=trained,
+            logical_tokens=sum(len(examples[row].ids) for row in rows),
+            physical_tokens=int(physical),
+            seconds=time.perf_counter() - began,
+            ends_epoch=ends_epoch,
+        )
+        if stops:
+            return
 
 
-def _share(examples: Sequence[Example], batches: Sequence[Sequence[int]], number: int, device: torch.device) -> Batch:
-    """This process's batch; where the rows ran out, one that trains nothing, so that every process takes part."""
-    if number < len(batches):
-        return collate([examples[row] for row in batches[number]], device)
-    spare = collate([examples[batches[0][0]]], device)
-    return Batch(spare.ids, spare.input_ids, torch.full_like(spare.labels, IGNORED))
+@dataclass(slots=True)
+class Gradients:
+    """What this process's part of a step came to: the sum of its losses, the tokens computed, the ids of rows at fault."""
+
+    loss_sum: float = 0.0
+    tokens: int = 0
+    guilty: list[str] = field(default_factory=list)
+
+
+def gradients(
+    model: Any,
+    examples: Sequence[Example],
+    accelerator: Accelerator,
+    rows: Sequence[int],
+    position: Position,
+    *,
+    share: bool,
+    seed: int,
+) -> Gradients:
+    """Add up the gradient of a step's mean loss, in forward passes that memory has room for."""
+    while True:
+        try:
+            return _forward_and_backward(model, examples, accelerator, rows, position.forward_tokens, share, seed)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            _make_smaller(model, accelerator, position, error)
+
+
+def _forward_and_backward(
+    model: Any,
+    examples: Sequence[Example],
+    accelerator: Accelerator,
+    rows: Sequence[int],
+    budget: int,
+    share: bool,
+    seed: int,
+) -> Gradients:
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    trained = sum(trained_tokens(examples[row]) for row in rows)
+    parts = [forwards(pack(examples, rows[each::processes], share=share), budget) for each in range(processes)]
+    passes = max(map(len, parts))
+    done = Gradients()
+    for place in range(passes):
+        batch = _batch(examples, parts, rank, place, accelerator.device)
+        torch.manual_seed(_seed(seed, rank, place))
+        with accelerator.no_sync(model) if place + 1 < passes else contextlib.nullcontext():
+            loss = token_losses(model, batch).sum()
+            # DistributedDataParallel averages over processes; the factor turns its mean into the sum.
+            accelerator.backward(loss * (processes / trained))
+        done.loss_sum += float(loss.detach())
+        done.tokens += batch.input_ids.numel()
+        if not math.isfinite(done.loss_sum) and not done.guilty:
+            done.guilty = list(batch.ids)
+    return done
+
+
+def _batch(
+    examples: Sequence[Example], parts: Sequence[Sequence[Sequence[Pack]]], rank: int, place: int, device: torch.device
+) -> Batch:
+    """This process's forward pass; where it has no more rows, one that trains nothing, so that all take part."""
+    if place < len(parts[rank]):
+        return lay_out(examples, parts[rank][place], device)
+    spare = lay_out(examples, parts[0][0], device)
+    return Batch(spare.ids, spare.input_ids, torch.full_like(spare.labels, IGNORED), spare.position_ids, spare.segments)
+
+
+def _make_smaller(model: Any, accelerator: Accelerator, position: Position, error: BaseException) -> None:
+    """Halve the forward passes after one that had no memory; raises `PersonaError` where that cannot help."""
+    if accelerator.num_processes > 1 or position.forward_tokens < 2 * FEWEST_TOKENS:
+        raise PersonaError(
+            f"There is not enough memory for a forward pass of {position.forward_tokens:,} tokens.",
+            where=str(accelerator.device),
+            fix="--gradient-checkpointing, a smaller --forward-tokens, a shorter --context, or a smaller base",
+        ) from error
+    position.forward_tokens //= 2
+    model.zero_grad(set_to_none=True)
+    if accelerator.device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _seed(*parts: int) -> int:

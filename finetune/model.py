@@ -153,8 +153,8 @@ def _probe(model: Any) -> "torch.Tensor":
 def _probe_loss(model: Any) -> "torch.Tensor":
     import torch
 
+    from finetune.batches import Batch
     from finetune.loss import token_losses
-    from finetune.rows import Batch
     from persona.prompt import IGNORED
 
     device = next(model.parameters()).device

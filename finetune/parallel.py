@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,8 +22,11 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def start(settings: "FinetuneSettings") -> "Accelerator":
-    """The Accelerator: device, launch and autocast. Its accumulation stays 1, because ours weighs by trained tokens."""
+def start(settings: "FinetuneSettings", folder: Path) -> "Accelerator":
+    """The Accelerator: device, launch and autocast; trackers write into `folder`.
+
+    Its accumulation stays 1, because ours weighs by trained tokens.
+    """
     import torch
     from accelerate import Accelerator, PartialState
 
@@ -32,7 +36,9 @@ def start(settings: "FinetuneSettings") -> "Accelerator":
     elif settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(settings.deterministic)
-    return Accelerator(mixed_precision="bf16" if uses_bfloat16(settings.dtype, device) else "no")
+    tracker = None if settings.tracker == "none" else settings.tracker
+    precision = "bf16" if uses_bfloat16(settings.dtype, device) else "no"
+    return Accelerator(mixed_precision=precision, log_with=tracker, project_dir=folder if tracker else None)
 
 
 def uses_bfloat16(dtype: str, device: "torch.device") -> bool:

@@ -15,8 +15,8 @@ LINES = 20
 class Progress:
     """A context in which `step` is told of every optimizer step and `say` prints a line; mute on other processes."""
 
-    def __init__(self, steps: int, *, mute: bool) -> None:
-        self.steps = steps
+    def __init__(self, *, mute: bool) -> None:
+        self.steps = self.first = 0
         self.mute = mute
         self.bar: Any = None
         self.shown = 0.0
@@ -26,7 +26,6 @@ class Progress:
         if not self.mute and sys.stderr.isatty():
             self.bar = _bar()
             self.bar.start()
-            self.task = self.bar.add_task("training", total=self.steps, loss="", speed="")
         return self
 
     def __exit__(
@@ -34,6 +33,12 @@ class Progress:
     ) -> None:
         if self.bar:
             self.bar.stop()
+
+    def begin(self, steps: int, done: int) -> None:
+        """The first step comes now, of `steps`, of which `done` were made in an earlier run."""
+        self.steps, self.first = steps, done
+        if self.bar:
+            self.task = self.bar.add_task("training", total=steps, completed=done, loss="", speed="")
 
     def step(self, step: "Step") -> None:
         """Show one step: loss in nats per trained token, tokens through the forward pass a second, time left."""
@@ -45,7 +50,7 @@ class Progress:
                 self.task, completed=step.number, loss=f"loss {step.loss:.3f}", speed=f"{speed:,.0f} tokens/s"
             )
         elif not self.mute and self._is_due(step.number):
-            left = self.seconds / step.number * (self.steps - step.number)
+            left = self.seconds / (step.number - self.first) * (self.steps - step.number)
             done = f"step {step.number:5d}/{self.steps}  epoch {step.epoch}  loss {step.loss:.3f}"
             print(f"{done}  {speed:,.0f} tokens/s  {left:.0f} s left", flush=True)
 

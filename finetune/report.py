@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import log
 from typing import TYPE_CHECKING, Any
 
 from persona.base import NANO, Base
@@ -9,16 +10,35 @@ from persona.card import CharacterCard
 
 if TYPE_CHECKING:
     from finetune.loop import Step
-    from finetune.validation import Score
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Sums over held-out rows: nats and tokens of all trained tokens, nats and UTF-8 bytes of the replies' text."""
+
+    nats: float
+    tokens: int
+    text_nats: float
+    bytes: int
+
+    @property
+    def loss(self) -> float | None:
+        """Nats per trained token, the ends of turns included; None where there are no rows."""
+        return self.nats / self.tokens if self.tokens else None
+
+    @property
+    def bits_per_byte(self) -> float | None:
+        """Bits per byte of reply text, without the ends of turns, which have no bytes: comparable between bases."""
+        return self.text_nats / log(2) / self.bytes if self.bytes else None
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
     """One moment's scores: held-out lines that the author wrote, and made ones apart; `test` at the beginning and end."""
 
-    real: "Score"
-    synthetic: "Score"
-    test: "Score | None" = None
+    real: Score
+    synthetic: Score
+    test: Score | None = None
 
     @property
     def loss(self) -> float | None:
@@ -26,15 +46,18 @@ class Scores:
         return self.synthetic.loss if self.real.loss is None else self.real.loss
 
 
+NOTHING_SCORED = Scores(Score(0.0, 0, 0.0, 0), Score(0.0, 0, 0.0, 0))
+
+
 @dataclass(slots=True)
 class History:
     """What happened so far: every step, and the scores before the first one and after each epoch."""
 
-    before: Scores
+    before: Scores = NOTHING_SCORED
     steps: "list[Step]" = field(default_factory=list)
     epochs: list[Scores] = field(default_factory=list)
     best_epoch: int = 0
-    test_after: "Score | None" = None
+    test_after: Score | None = None
 
     def add_epoch(self, scores: Scores) -> bool:
         """Note an epoch's scores; whether it is the best one yet (the newest, where nothing is held out)."""
@@ -81,7 +104,7 @@ def metrics_of(history: History, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _before_after(name: str, before: "Score | None", after: "Score | None") -> dict[str, Any]:
+def _before_after(name: str, before: Score | None, after: Score | None) -> dict[str, Any]:
     moments = {"before": before, "after": after}
     losses = {f"{name}_loss_{moment}": score.loss if score else None for moment, score in moments.items()}
     bits = {f"{name}_bits_per_byte_{m}": score.bits_per_byte if score else None for m, score in moments.items()}

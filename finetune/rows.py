@@ -1,13 +1,12 @@
-"""Dataset rows as training examples, their order, and the batches cut from them: all a pure function of rows and seed."""
+"""Dataset rows as training examples, and their order: a pure function of rows and seed."""
 
 import hashlib
 import json
 import random
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from persona.card import CharacterCard
 from persona.conversation import Conversation
@@ -15,25 +14,10 @@ from persona.errors import PersonaError
 from persona.prompt import IGNORED, Example, encode
 from persona.template import ChatTemplate
 
-if TYPE_CHECKING:
-    import torch
-
-_POOL = 8
-"""Steps whose rows are sorted by length together: little padding, and still another mix in every epoch."""
+_POOL = 16
+"""Steps whose rows are sorted together: they are alike, and still in another mix in every epoch."""
 
 _DISCORD = re.compile(r"(?<![a-z])discord(?![a-z])", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Examples padded on the right: both tensors have the shape `(batch, tokens)`.
-
-    There is no attention mask: in a causal model nothing looks to the right, where the padding is.
-    """
-
-    ids: tuple[str, ...]
-    input_ids: "torch.Tensor"
-    labels: "torch.Tensor"
 
 
 def read_split(dataset: Path, split: str, name: str) -> list[Conversation]:
@@ -113,34 +97,18 @@ def digest_of(*groups: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def plan_epoch(
-    lengths: Sequence[int], *, seed: int, epoch: int, batch_size: int, batches_per_step: int
-) -> list[list[list[int]]]:
-    """The steps of one epoch, each a list of batches, each a list of row numbers; every row occurs once.
+def plan_epoch(likeness: Sequence[Any], *, seed: int, epoch: int, rows_per_step: int) -> list[list[int]]:
+    """The steps of one epoch, each a list of row numbers; every row occurs once, and one step holds what remains.
 
-    `batches_per_step` is accumulation x processes: which of the two cuts a step changes neither its rows nor its
-    batches. One step holds what remains: its last batch may be short, and it may have fewer of them.
+    Rows of a step are alike in `likeness`, a value a row: their lengths, so that there is little padding, or their ids,
+    so that their prompts can be shared.
     """
     rng = random.Random(f"{seed} order {epoch}")
-    rows = list(range(len(lengths)))
+    rows = list(range(len(likeness)))
     rng.shuffle(rows)
-    per_step = batch_size * batches_per_step
     steps = []
-    for start in range(0, len(rows), per_step * _POOL):
-        pool = sorted(rows[start : start + per_step * _POOL], key=lambda row: (lengths[row], row))
-        steps += [pool[first : first + per_step] for first in range(0, len(pool), per_step)]
+    for start in range(0, len(rows), rows_per_step * _POOL):
+        pool = sorted(rows[start : start + rows_per_step * _POOL], key=lambda row: (likeness[row], row))
+        steps += [pool[first : first + rows_per_step] for first in range(0, len(pool), rows_per_step)]
     rng.shuffle(steps)
-    return [[step[first : first + batch_size] for first in range(0, len(step), batch_size)] for step in steps]
-
-
-def collate(examples: Sequence[Example], device: "torch.device | str" = "cpu") -> Batch:
-    """Pad on the right to the longest example; padding is seen by nothing and never trained, so its id does not matter."""
-    import torch
-
-    width = max(len(example.ids) for example in examples)
-    rows = [(list(e.ids), width - len(e.ids), list(e.labels)) for e in examples]
-    return Batch(
-        ids=tuple(example.id for example in examples),
-        input_ids=torch.tensor([ids + [0] * pad for ids, pad, _ in rows], device=device),
-        labels=torch.tensor([labels + [IGNORED] * pad for _, pad, labels in rows], device=device),
-    )
+    return steps

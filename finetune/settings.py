@@ -3,20 +3,30 @@
 import argparse
 import ast
 import inspect
+import shlex
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from finetune.schedule import Schedule
 from persona.errors import PersonaError
 
 Quantization = Literal["auto", "nf4", "none"]
 ComputeDtype = Literal["auto", "bfloat16", "float32"]
+Tracker = Literal["none", "tensorboard", "wandb", "trackio"]
+
+OF_THE_MOMENT = frozenset({"save_every", "max_minutes", "tracker"})
+"""Settings that change nothing about the result: another value is still the same run."""
 
 _RANGES: dict[str, tuple[float, float]] = {
     "alpha": (1, 512),
     "dropout": (0.0, 0.5),
     "learning_rate": (1e-7, 0.1),
     "epochs": (1, 1000),
+    "patience": (1, 1000),
+    "forward_tokens": (256, 1_048_576),
+    "save_every": (1, 1_000_000),
+    "max_minutes": (0.01, 100_000),
     "batch_size": (1, 4096),
     "gradient_accumulation": (1, 4096),
     "context": (256, 1_048_576),
@@ -39,12 +49,18 @@ class FinetuneSettings:
     """Share of LoRA inputs set to zero while training."""
     learning_rate: float | None = None
     """Highest learning rate; default by the size of the base (printed)."""
+    schedule: Schedule = "cosine"
+    """How the learning rate goes after its warm-up: down like half a cosine, one_cycle, linear, or constant."""
     epochs: int | None = None
     """Passes over the data; default by the number of rows (printed). The best one on held-out lines is kept."""
+    patience: int | None = None
+    """Stop after so many epochs in a row without a lower held-out loss; default never."""
     batch_size: int = 8
-    """Dialogues per forward pass and process."""
+    """Dialogues per optimizer step and process."""
     gradient_accumulation: int = 1
-    """Forward passes per optimizer step; trained tokens weigh the same however a step is cut."""
+    """Times as many dialogues per optimizer step; trained tokens weigh the same however a step is cut."""
+    forward_tokens: int = 4096
+    """Tokens that go through the model at once, padding included: memory grows with them, the result stays."""
     context: int | None = None
     """Longest sequence in tokens; default what the base was made for."""
     quantization: Quantization = "auto"
@@ -55,6 +71,12 @@ class FinetuneSettings:
     """Compute activations twice instead of keeping them: less memory, about a third slower."""
     deterministic: bool = False
     """Only repeatable kernels on a GPU, slower; a CPU run repeats bit for bit without it."""
+    save_every: int = 50
+    """Steps between two checkpoints, from which an interrupted run goes on."""
+    max_minutes: float | None = None
+    """Save and stop after so many minutes; the same command goes on. For machines that are lent for a time."""
+    tracker: Tracker = "none"
+    """Where the curves go besides the report: tensorboard, wandb or trackio, by accelerate."""
     threads: int | None = None
     """CPU threads per process; default all cores divided by the processes on this machine."""
     seed: int = 0
@@ -72,6 +94,16 @@ class FinetuneSettings:
         for name, hint in hints.items():
             if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
                 raise PersonaError(f"{name} is {getattr(self, name)!r}.", fix=f"one of {_choices(hint)}")
+
+    def command(self, name: str) -> str:
+        """What to type for the same run."""
+        flags = []
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if value != setting.default:
+                flag = "--" + setting.name.replace("_", "-")
+                flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
+        return " ".join(["accelerate launch finetune", shlex.quote(name), *flags])
 
     def to_dict(self) -> dict[str, Any]:
         """Name -> value, JSON-ready, in the order of the fields."""

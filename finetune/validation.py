@@ -1,21 +1,26 @@
 """How well a model expects lines it was not trained on: sums over the rows, never their logits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
+from finetune.batches import Batch, lay_out
 from finetune.loss import token_losses
+from finetune.packing import Pack, forwards, pack
 from finetune.parallel import summed
-from finetune.rows import collate, trained_tokens
+from finetune.report import Score
+from finetune.rows import trained_tokens
 from persona.errors import PersonaError
 from persona.prompt import IGNORED, Example
 from persona.template import ChatTemplate
 
-BATCH_SIZE = 16
+FORWARD_TOKENS = 8_192
+"""Without gradients, twice what training takes at once."""
+
+GROUP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,26 +30,6 @@ class HeldOut:
     example: Example
     is_text: tuple[bool, ...]
     bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Sums over held-out rows: nats and tokens of all trained tokens, nats and UTF-8 bytes of the replies' text."""
-
-    nats: float
-    tokens: int
-    text_nats: float
-    bytes: int
-
-    @property
-    def loss(self) -> float | None:
-        """Nats per trained token, the ends of turns included; None where there are no rows."""
-        return self.nats / self.tokens if self.tokens else None
-
-    @property
-    def bits_per_byte(self) -> float | None:
-        """Bits per byte of reply text, without the ends of turns, which have no bytes: comparable between bases."""
-        return self.text_nats / log(2) / self.bytes if self.bytes else None
 
 
 def held_out(examples: Sequence[Example], template: ChatTemplate) -> list[HeldOut]:
@@ -73,42 +58,52 @@ def _closing(run: Sequence[int], end_of_turn: Sequence[int]) -> int:
 
 
 @torch.no_grad()
-def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator) -> dict[str, float]:
+def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator, *, share: bool) -> dict[str, float]:
     """Nats per trained token of every row by its id, the worst of its sequences; on this process alone."""
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
     inner.eval()
     losses: dict[str, float] = {}
-    by_length = sorted(examples, key=lambda example: len(example.ids))
-    for first in range(0, len(by_length), BATCH_SIZE):
-        batch = by_length[first : first + BATCH_SIZE]
-        flat = token_losses(inner, collate(batch, accelerator.device)).double().cpu()
-        for example, of_row in zip(batch, flat.split([trained_tokens(e) for e in batch]), strict=True):
+    for numbers, batch in _batches(examples, accelerator.device, share):
+        flat = token_losses(inner, batch).double().cpu()
+        rows = [examples[number] for number in numbers]
+        for example, of_row in zip(rows, flat.split([trained_tokens(e) for e in rows]), strict=True):
             losses[example.id] = max(float(of_row.mean()), losses.get(example.id, 0.0))
     inner.train(was_training)
     return losses
 
 
 @torch.no_grad()
-def score(model: Any, rows: Sequence[HeldOut], accelerator: Accelerator) -> Score:
+def score(model: Any, rows: Sequence[HeldOut], accelerator: Accelerator, *, share: bool) -> Score:
     """Score rows, shared out over the processes; afterwards the model trains again if it did before."""
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
     inner.eval()
-    by_length = sorted(rows, key=lambda row: len(row.example.ids))
-    batches = [by_length[first : first + BATCH_SIZE] for first in range(0, len(by_length), BATCH_SIZE)]
     nats = tokens = text_nats = 0.0
-    for batch in batches[accelerator.process_index :: accelerator.num_processes]:
-        losses = token_losses(inner, collate([row.example for row in batch], accelerator.device)).double().cpu()
-        is_text = torch.tensor([flag for row in batch for flag in row.is_text])
+    mine = rows[accelerator.process_index :: accelerator.num_processes]
+    for numbers, batch in _batches([row.example for row in mine], accelerator.device, share):
+        losses = token_losses(inner, batch).double().cpu()
+        is_text = torch.tensor([flag for number in numbers for flag in mine[number].is_text])
         nats += float(losses.sum())
         tokens += len(losses)
         text_nats += float(losses[is_text].sum())
         if not losses.isfinite().all():
-            rows_of = ", ".join(row.example.id for row in batch)
             raise PersonaError(
-                "A held-out loss is not a number.", where=f"rows {rows_of}", fix="a lower --learning-rate"
+                "A held-out loss is not a number.", where=f"rows {', '.join(batch.ids)}", fix="a lower --learning-rate"
             )
     inner.train(was_training)
     nats, tokens, text_nats = summed(accelerator, [nats, tokens, text_nats])
     return Score(nats, int(tokens), text_nats, sum(row.bytes for row in rows))
+
+
+def _batches(examples: Sequence[Example], device: torch.device, share: bool) -> Iterator[tuple[list[int], Batch]]:
+    """Every example once: their numbers in the order in which they lie in the batch, and the batch."""
+    for packs in forwards(_packs(examples, share), FORWARD_TOKENS):
+        yield [number for row in packs for number in row.examples], lay_out(examples, packs, device)
+
+
+def _packs(examples: Sequence[Example], share: bool) -> list[Pack]:
+    """Neighbours by their ids in small groups: all at once would take the square of their number."""
+    order = sorted(range(len(examples)), key=lambda number: examples[number].ids)
+    groups = (order[first : first + GROUP] for first in range(0, len(order), GROUP))
+    return [row for group in groups for row in pack(examples, group, share=share)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finetune.rows import collate, digest_of, encode_rows, plan_epoch, read_split, trained_tokens
+from finetune.rows import digest_of, encode_rows, plan_epoch, read_split, trained_tokens
 from persona.base import Base
 from persona.card import CharacterCard
 from persona.conversation import Conversation, Message
@@ -95,28 +95,26 @@ def test_a_reply_that_does_not_fit_is_left_out_and_said():
         encode_rows([row(("user", "Go on"), ("assistant", long), id="only-long")], ADA, template)
 
 
-@given(
-    lengths=st.lists(st.integers(1, 50), min_size=1, max_size=120),
-    batch_size=st.integers(1, 7),
-    batches_per_step=st.integers(1, 5),
-    epoch=st.integers(0, 3),
-)
-def test_an_epoch_holds_every_row_once_in_whole_steps(lengths, batch_size, batches_per_step, epoch):
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=120), st.integers(1, 30), st.integers(0, 3))
+def test_an_epoch_holds_every_row_once_in_whole_steps(lengths, rows_per_step, epoch):
     def plan():
-        return plan_epoch(lengths, seed=1, epoch=epoch, batch_size=batch_size, batches_per_step=batches_per_step)
+        return plan_epoch(lengths, seed=1, epoch=epoch, rows_per_step=rows_per_step)
 
     steps = plan()
     assert steps == plan()
-    assert sorted(row for step in steps for batch in step for row in batch) == list(range(len(lengths)))
-    sizes = sorted(sum(map(len, step)) for step in steps)
-    per_step = batch_size * batches_per_step
-    assert sizes[1:] == [per_step] * (len(steps) - 1) and 0 < sizes[0] <= per_step
-    assert all(len(step) <= batches_per_step and all(len(batch) <= batch_size for batch in step) for step in steps)
+    assert sorted(row for step in steps for row in step) == list(range(len(lengths)))
+    sizes = sorted(map(len, steps))
+    assert sizes[1:] == [rows_per_step] * (len(steps) - 1) and 0 < sizes[0] <= rows_per_step
+
+
+def test_rows_of_a_step_are_alike():
+    steps = plan_epoch([number % 4 for number in range(64)], seed=0, epoch=0, rows_per_step=16)
+    assert all(len({row % 4 for row in step}) == 1 for step in steps)
 
 
 def test_epochs_and_seeds_differ():
     def plan(seed, epoch):
-        return plan_epoch(range(1, 65), seed=seed, epoch=epoch, batch_size=4, batches_per_step=2)
+        return plan_epoch(range(1, 65), seed=seed, epoch=epoch, rows_per_step=8)
 
     assert len({json.dumps(p) for p in (plan(0, 0), plan(0, 1), plan(1, 0))}) == 3
 
@@ -125,13 +123,6 @@ def test_the_digest_sees_ids_labels_and_groups():
     a, b = Example("a", (1, 2), (-100, 2)), Example("a", (1, 2), (1, 2))
     assert len({digest_of([a], []), digest_of([b], []), digest_of([], [a]), digest_of([a, a], [])}) == 4
     assert digest_of([a], []) == digest_of([Example("a", (1, 2), (-100, 2))], [])
-
-
-def test_padding_stands_on_the_right_and_is_never_trained():
-    batch = collate([Example("a", (5, 6, 7), (-100, 6, 7)), Example("b", (8,), (-100,))])
-    assert batch.input_ids.tolist() == [[5, 6, 7], [8, 0, 0]]
-    assert batch.labels.tolist() == [[-100, 6, 7], [-100, -100, -100]]
-    assert batch.ids == ("a", "b")
 
 
 def test_what_prompts_lost_is_counted_in_rows():

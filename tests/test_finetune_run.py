@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune import checkpoint, run
+from finetune import callbacks, checkpoint, loop, run, schedule
 from finetune.command import main
 from finetune.interrupt import stop_on_signals
+from finetune.lock import exclusive
 from finetune.model import add_lora, default_learning_rate
 from finetune.settings import FinetuneSettings
 from persona.base import Base
@@ -82,7 +83,7 @@ def test_a_run_leaves_an_adapter_that_expects_held_out_lines_better(workplace, c
     assert numbers["validation_loss_after"] == min(numbers["validation_losses"])
     assert numbers["validation_losses"].index(numbers["validation_loss_after"]) + 1 == numbers["best_epoch"]
     assert (numbers["steps"], numbers["epochs"], numbers["quantization"], numbers["finished"]) == (9, 3, "nf4", True)
-    assert numbers["physical_tokens"] >= numbers["logical_tokens"] > numbers["trained_tokens"] > 0
+    assert numbers["logical_tokens"] > numbers["physical_tokens"] > numbers["trained_tokens"] > 0, "prompts are shared"
     assert numbers["tokens_per_second"] == pytest.approx(numbers["physical_tokens"] / numbers["seconds"], rel=0.05)
     assert numbers["peak_memory_bytes"] > 50e6
     assert (workplace / "runs/mira/loss.png").read_bytes()[:4] == b"\x89PNG"
@@ -110,7 +111,7 @@ def test_a_second_run_re_uses_and_a_changed_one_does_not(workplace, capsys, monk
     capsys.readouterr()
     trained = []
     real = run._train
-    monkeypatch.setattr(run, "_train", lambda *given: trained.append(1) or real(*given))
+    monkeypatch.setattr(run, "_train", lambda *given, **how: trained.append(1) or real(*given, **how))
     assert main(ARGUMENTS) == 0
     assert "unchanged" in capsys.readouterr().out and not trained
     assert main([*ARGUMENTS, "--force"]) == 0
@@ -122,44 +123,156 @@ def test_a_second_run_re_uses_and_a_changed_one_does_not(workplace, capsys, monk
     assert trained == [1, 1, 1]
 
 
-def test_ctrl_c_saves_the_best_epoch_so_far(workplace, capsys, monkeypatch):
-    from finetune import loop
-
+def stop_after(monkeypatch, number, signal_number=signal.SIGINT):
+    """The next run is asked to stop while its step `number` is made."""
     real = loop.train
 
     def interrupted(*given, **named):
         for step in real(*given, **named):
-            if step.number == 4:
-                os.kill(os.getpid(), signal.SIGINT)
+            if step.number == number:
+                os.kill(os.getpid(), signal_number)
             yield step
 
     monkeypatch.setattr(loop, "train", interrupted)
-    assert main([*ARGUMENTS, "--seed", "5"]) == 130
+
+
+def adapter_of(workplace):
+    return {file.name: file.read_bytes() for file in sorted((workplace / "runs/mira/adapter").iterdir())}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(workplace):
+    """The adapter's files of a run with dropout, two forward passes a step and shuffling that nobody disturbs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workplace)
+        patch.setenv("ACCELERATE_USE_CPU", "true")
+        assert main([*DISTURBED, "--force"]) == 0
+        return adapter_of(workplace), results(workplace)["validation_losses"]
+
+
+DISTURBED = [*ARGUMENTS, "--seed", "5", "--dropout", "0.2", "--forward-tokens", "256", "--save-every", "2"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6, 7])
+def test_an_interrupted_run_ends_with_the_bytes_of_one_that_was_not(
+    workplace, capsys, monkeypatch, uninterrupted, number
+):
+    with monkeypatch.context() as patch:
+        stop_after(patch, number, signal.SIGTERM)
+        assert main([*DISTURBED, "--force"]) == 130
     shown = capsys.readouterr().out
-    assert "epoch 1 is saved" in shown and "accelerate launch finetune mira" in shown
-    assert results(workplace)["finished"] is False
-    monkeypatch.setattr(loop, "train", real)
-    assert main([*ARGUMENTS, "--seed", "5"]) == 0
+    assert f"stopped after step {number + 1} of 9" in shown
+    assert "to go on: accelerate launch finetune mira --model base" in shown
+    assert main(DISTURBED) == 0
+    shown = capsys.readouterr().out
+    assert f"going on after step {number + 1} of 9" in shown
+    assert adapter_of(workplace) == uninterrupted[0]
+    assert results(workplace)["validation_losses"] == uninterrupted[1]
+    assert not list((workplace / "runs/mira/state").glob("step-*"))
+
+
+def test_a_killed_run_goes_on_from_its_last_checkpoint(workplace, capsys, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "save_checkpoint", killed_at(5))
+        with pytest.raises(Killed):
+            main([*DISTURBED, "--force"])
+    capsys.readouterr()
+    assert main(DISTURBED) == 0
+    assert "going on after step 4 of 9" in capsys.readouterr().out
+    assert adapter_of(workplace) == uninterrupted[0]
+
+
+class Killed(BaseException):
+    """What no handler catches."""
+
+
+def killed_at(step):
+    real = callbacks.save_checkpoint
+
+    def save(training):
+        if training.position.step >= step:
+            raise Killed
+        real(training)
+
+    return save
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(workplace, capsys, monkeypatch, uninterrupted):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        assert main([*DISTURBED, "--force"]) == 130
+    newest = max((workplace / "runs/mira/state").glob("step-*"))
+    file = newest / "tensors.safetensors"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    capsys.readouterr()
+    assert main(DISTURBED) == 0
+    shown = capsys.readouterr().out
+    assert f"the state {newest.name} is damaged" in shown and "going on after step 6 of 9" in shown
+    assert adapter_of(workplace) == uninterrupted[0]
+
+
+def test_what_changed_since_an_interruption_is_said_before_anything_is_lost(workplace, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        assert main([*DISTURBED, "--force"]) == 130
+    states = sorted((workplace / "runs/mira/state").iterdir())
+    capsys.readouterr()
+    assert main([*DISTURBED, "--rank", "8"]) == 2
+    error = capsys.readouterr().err
+    assert "stands at step 5" in error and "rank: 16 -> 8" in error and "--force" in error
+    assert sorted((workplace / "runs/mira/state").iterdir()) == states
+    assert main([*DISTURBED, "--save-every", "3"]) == 0, "how often it saves changes nothing"
+    assert main([*DISTURBED, "--rank", "8", "--epochs", "1"]) == 0
+
+
+def test_time_that_is_over_saves_and_says_how_to_go_on(workplace, capsys):
+    assert main([*DISTURBED, "--force", "--max-minutes", "0.01"]) == 75
+    shown = capsys.readouterr().out
+    assert "to go on: accelerate launch finetune mira" in shown and "--max-minutes 0.01" in shown
+    assert main(DISTURBED) == 0 and "going on after step" in capsys.readouterr().out
+
+
+def test_ctrl_c_saves_the_best_epoch_so_far(workplace, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        assert main([*ARGUMENTS, "--seed", "7", "--force"]) == 130
+    assert "kept epoch 1 of 1" in capsys.readouterr().out and results(workplace)["finished"] is False
+    assert main([*ARGUMENTS, "--seed", "7"]) == 0
     assert results(workplace)["finished"] is True
 
 
-def test_ctrl_c_before_the_first_epoch_leaves_what_was_there(workplace, capsys, monkeypatch):
-    from finetune import loop
-
+def test_ctrl_c_before_the_first_epoch_leaves_the_adapter_that_was_there(workplace, monkeypatch):
     assert main(ARGUMENTS) == 0
-    before = {f: f.read_bytes() for f in (workplace / "runs/mira/adapter").iterdir()}
-    real = loop.train
+    before = adapter_of(workplace)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1, signal.SIGTERM)
+        assert main([*ARGUMENTS, "--seed", "6"]) == 130
+    assert adapter_of(workplace) == before
+    assert main([*ARGUMENTS, "--force"]) == 0
 
-    def interrupted(*given, **named):
-        for step in real(*given, **named):
-            os.kill(os.getpid(), signal.SIGTERM)
-            yield step
-            return
 
-    monkeypatch.setattr(loop, "train", interrupted)
-    assert main([*ARGUMENTS, "--seed", "6"]) == 130
-    assert "nothing was written" in capsys.readouterr().out
-    assert {f: f.read_bytes() for f in (workplace / "runs/mira/adapter").iterdir()} == before
+def test_a_second_trainer_is_refused(workplace, capsys):
+    with exclusive(workplace / "runs/mira"):
+        assert main([*ARGUMENTS, "--force"]) == 2
+    assert "Another trainer" in capsys.readouterr().err
+
+
+def test_the_plan_trains_nothing(workplace, capsys):
+    before = adapter_of(workplace) if (workplace / "runs/mira/adapter").exists() else None
+    assert main([*ARGUMENTS, "--seed", "9", "--plan"]) == 0
+    shown = capsys.readouterr().out
+    assert "plan: 9 steps" in shown and "s a step" in shown and "GiB of memory" in shown
+    assert not list((workplace / "runs/mira").glob("state/step-*"))
+    assert before is None or adapter_of(workplace) == before
+
+
+def test_patience_ends_a_run_that_no_longer_learns(workplace, monkeypatch):
+    asked = []
+    monkeypatch.setattr(schedule, "should_stop", lambda losses, patience: asked.append(patience) or len(losses) == 3)
+    assert main([*ARGUMENTS, "--force", "--epochs", "9", "--patience", "2"]) == 0
+    assert (results(workplace)["epochs"], results(workplace)["finished"]) == (3, True) and set(asked) == {2}
 
 
 def test_the_second_signal_stops_at_once():

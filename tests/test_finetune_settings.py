@@ -27,7 +27,8 @@ def test_every_flag_reaches_its_setting():
     flags = """
         --model some/base --rank 32 --alpha 8 --dropout 0.1 --learning-rate 3e-4 --epochs 2 --batch-size 4
         --gradient-accumulation 3 --context 512 --quantization none --dtype float32 --threads 1 --seed 7
-        --gradient-checkpointing --deterministic
+        --gradient-checkpointing --deterministic --schedule one_cycle --patience 2 --forward-tokens 2048 --save-every 9
+        --max-minutes 2.5 --tracker tensorboard
     """
     given = parse(*shlex.split(flags))
     assert given == FinetuneSettings(
@@ -46,6 +47,12 @@ def test_every_flag_reaches_its_setting():
         deterministic=True,
         threads=1,
         seed=7,
+        schedule="one_cycle",
+        patience=2,
+        forward_tokens=2048,
+        save_every=9,
+        max_minutes=2.5,
+        tracker="tensorboard",
     )
     changed = {f.name for f in fields(given) if getattr(given, f.name) != getattr(FinetuneSettings(), f.name)}
     assert changed == {f.name for f in fields(given)}

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import json
 import math
@@ -5,24 +6,26 @@ import os
 import subprocess
 import sys
 import threading
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
 
-from finetune.loop import learning_rate, train
+from finetune import loop
+from finetune.batches import collate
+from finetune.checkpoint import restore, trained_weights
 from finetune.loss import token_losses
 from finetune.model import add_lora, check_gradient, guard_4bit
 from finetune.parallel import threads_per_process, uses_bfloat16
-from finetune.rows import collate, trained_tokens
+from finetune.rows import trained_tokens
 from finetune.settings import FinetuneSettings
 from finetune.validation import HeldOut, held_out, row_losses, score
 from persona.base import Base
 from persona.errors import PersonaError
 from persona.prompt import Example
-from tests.tiny_base import save_tiny_base, tiny_examples, tiny_llama
+from tests.tiny_base import save_tiny_base, tiny_examples, tiny_llama, tiny_training
 
 CHECKOUT = Path(__file__).parents[1]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -63,20 +66,8 @@ def adapted(**settings):
     return add_lora(tiny_llama(), FinetuneSettings(**settings))
 
 
-def steps_of(model, examples, accelerator, *, epochs=2, batch_size=4, accumulation=1, stop=None, rate=5e-3):
-    return list(
-        train(
-            accelerator.prepare(model),
-            examples,
-            accelerator,
-            epochs=epochs,
-            batch_size=batch_size,
-            gradient_accumulation=accumulation,
-            peak_rate=rate,
-            seed=3,
-            stop=stop or threading.Event(),
-        )
-    )
+def steps_of(model, examples, accelerator, **how):
+    return list(tiny_training(model, examples, accelerator, **how)[0])
 
 
 def test_the_loss_is_that_of_transformers():
@@ -99,16 +90,6 @@ def test_the_loss_goes_through_peft():
     assert {name.rsplit(".", 2)[1] for name, p in model.named_parameters() if p.requires_grad} == {"default"}
 
 
-def test_the_rate_warms_up_and_falls_to_a_tenth():
-    rates = [learning_rate(step, 200, 1.0) for step in range(1, 201)]
-    assert rates[:10] == pytest.approx([0.1 * n for n in range(1, 11)])
-    assert rates[9] == 1.0 == max(rates)
-    assert rates[104] == pytest.approx(0.55)
-    assert rates[199] == pytest.approx(0.1)
-    assert all(a > b for a, b in pairwise(rates[9:]))
-    assert [learning_rate(1, 1, 2.0), learning_rate(2, 2, 2.0)] == pytest.approx([2.0, 0.2])
-
-
 def test_training_lowers_the_loss_and_tells_what_happened(accelerator):
     examples = tiny_examples(12)
     steps = steps_of(adapted(), examples, accelerator, epochs=6)
@@ -120,14 +101,58 @@ def test_training_lowers_the_loss_and_tells_what_happened(accelerator):
     assert sum(s.loss for s in steps[-3:]) < 0.97 * sum(s.loss for s in steps[:3])
 
 
-@pytest.mark.parametrize("cut", [(2, 2), (1, 4), (3, 1)])
-def test_accumulation_does_not_change_the_loss(accelerator, cut):
-    examples = tiny_examples(11)
-    batch_size, accumulation = cut
-    whole = steps_of(adapted(), examples, accelerator, batch_size=batch_size * accumulation)
-    parts = steps_of(adapted(), examples, accelerator, batch_size=batch_size, accumulation=accumulation)
-    assert [s.loss for s in parts] == pytest.approx([s.loss for s in whole], abs=2e-5)
-    assert [s.gradient_norm for s in parts] == pytest.approx([s.gradient_norm for s in whole], rel=2e-4)
+@pytest.mark.parametrize("forward_tokens", [1, 19, 40])
+def test_how_a_step_is_cut_into_forward_passes_does_not_change_it(accelerator, forward_tokens):
+    models = [adapted(), adapted()]
+    whole, parts = (
+        steps_of(model, tiny_examples(11), accelerator, rows_per_step=8, rate=1e-4, forward_tokens=tokens)
+        for model, tokens in zip(models, (4096, forward_tokens), strict=True)
+    )
+    assert [s.loss for s in parts] == pytest.approx([s.loss for s in whole], abs=1e-6)
+    assert [s.gradient_norm for s in parts] == pytest.approx([s.gradient_norm for s in whole], rel=1e-5)
+
+
+def test_a_step_without_memory_is_made_again_in_smaller_passes(accelerator, monkeypatch):
+    real, sizes = loop.token_losses, []
+
+    def short_of_memory(model, batch):
+        sizes.append(batch.input_ids.numel())
+        if batch.input_ids.numel() > 128:
+            raise torch.OutOfMemoryError("no memory")
+        return real(model, batch)
+
+    monkeypatch.setattr(loop, "FEWEST_TOKENS", 64)
+    roomy = steps_of(adapted(), tiny_examples(24), accelerator, rows_per_step=24, rate=1e-4)
+    monkeypatch.setattr(loop, "token_losses", short_of_memory)
+    running, position = tiny_training(
+        adapted(), tiny_examples(24), accelerator, rows_per_step=24, rate=1e-4, forward_tokens=1024
+    )
+    tight = list(running)
+    assert position.forward_tokens == 128 and sizes[0] > 128 and max(sizes[-2:]) <= 128
+    assert [s.loss for s in tight] == pytest.approx([s.loss for s in roomy], abs=1e-6)
+    monkeypatch.setattr(loop, "token_losses", lambda model, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
+    with pytest.raises(PersonaError, match="forward pass of 64 tokens"):
+        steps_of(adapted(), tiny_examples(), accelerator)
+
+
+def test_a_run_goes_on_at_every_step_as_if_it_had_not_stopped(accelerator):
+    examples, whole_model = tiny_examples(11), adapted(dropout=0.2)
+    whole = steps_of(whole_model, examples, accelerator)
+    for last in range(1, len(whole)):
+        model = adapted(dropout=0.2)
+        running, position = tiny_training(model, examples, accelerator)
+        first = list(islice(running, last))
+        running.close()
+        weights, moments = trained_weights(model), copy.deepcopy(position.optimizer.state_dict())
+        model = adapted(dropout=0.2)
+        restore(model, weights)
+        running, position = tiny_training(model, examples, accelerator)
+        position.optimizer.load_state_dict(moments)
+        position.step = last
+        rest = list(running)
+        assert [s.loss for s in (*first, *rest)] == [s.loss for s in whole]
+        ended = trained_weights(model)
+        assert all(torch.equal(weight, ended[name]) for name, weight in trained_weights(whole_model).items())
 
 
 def test_a_run_repeats_bit_for_bit_with_dropout(accelerator):
@@ -150,7 +175,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_its_rows(accelerator):
     assert all(torch.equal(p, before[name]) for name, p in model.named_parameters() if name in before)
     sound = [dataclasses.replace(poisoned, id=f"fine-{n}", ids=(7, 8, 9, 10)) for n in range(12)]
     with pytest.raises(PersonaError, match="the-bad-row") as error:
-        steps_of(model, [*sound, poisoned], accelerator, batch_size=1, accumulation=13)
+        steps_of(model, [*sound, poisoned], accelerator, rows_per_step=13, forward_tokens=1)
     assert "fine-" not in str(error.value)
 
 
@@ -160,23 +185,13 @@ def test_a_held_out_loss_that_is_no_number_stops_the_run(accelerator):
         model.lm_head.weight[50] = float("nan")
     row = HeldOut(Example("the-bad-row", (7, 8, 9), (-100, 8, 9)), (True, True), 2)
     with pytest.raises(PersonaError, match="the-bad-row"):
-        score(model, [row], accelerator)
+        score(model, [row], accelerator, share=True)
 
 
 def test_a_stop_ends_after_the_step(accelerator):
     stop = threading.Event()
     seen = []
-    running = train(
-        accelerator.prepare(adapted()),
-        tiny_examples(),
-        accelerator,
-        epochs=2,
-        batch_size=4,
-        gradient_accumulation=1,
-        peak_rate=1e-3,
-        seed=0,
-        stop=stop,
-    )
+    running, _ = tiny_training(adapted(), tiny_examples(), accelerator, stop=stop)
     for step in running:
         seen.append(step.number)
         if step.number == 2:
@@ -241,7 +256,7 @@ def test_scores_are_sums_with_the_ends_of_turns_apart(accelerator):
     assert rows[0].is_text == (True,) * len(text) + (False,) * len(end) + (True,) * 3
 
     model = tiny_llama(vocabulary=6144).train()
-    result = score(model, rows, accelerator)
+    result = score(model, rows, accelerator, share=True)
     assert model.training
     model.eval()
     by_hand = [token_losses(model, collate([e])).double() for e in (first, second)]
@@ -250,33 +265,31 @@ def test_scores_are_sums_with_the_ends_of_turns_apart(accelerator):
     assert result.loss == pytest.approx(float(torch.cat(by_hand).mean()), rel=1e-5)
     nats = sum(float(losses[mask].sum()) for losses, mask in zip(by_hand, is_text, strict=True))
     assert result.bits_per_byte == pytest.approx(nats / math.log(2) / len("".join(pieces).encode()), rel=1e-5)
-    assert score(model, [], accelerator).loss is None
+    assert score(model, [], accelerator, share=True).loss is None
     split = Example("b", second.ids[:4], second.labels[:4])  # a row may have several sequences: its worst counts
-    losses = row_losses(model, [first, second, split], accelerator)
+    losses = row_losses(model, [first, second, split], accelerator, share=True)
     third = token_losses(model, collate([split])).double()
     means = [float(each.mean()) for each in (*by_hand, third)]
     assert losses == pytest.approx({"a": means[0], "b": max(means[1:])}, rel=1e-5)
 
 
 TWO_PROCESSES = """
-import json, sys, threading
+import json, sys
 import torch
 from accelerate import Accelerator
-from finetune.loop import train
 from finetune.model import add_lora
 from finetune.settings import FinetuneSettings
 from finetune.validation import HeldOut, score
-from tests.tiny_base import tiny_examples, tiny_llama
+from tests.tiny_base import tiny_examples, tiny_llama, tiny_training
 
 torch.set_num_threads(1)
 accelerator = Accelerator(mixed_precision="no", cpu=True)
-model = accelerator.prepare(add_lora(tiny_llama(), FinetuneSettings()))
+model = add_lora(tiny_llama(), FinetuneSettings())
 examples = tiny_examples(13)
-steps = train(model, examples, accelerator, epochs=2, batch_size=2, gradient_accumulation=1, peak_rate=5e-3,
-              seed=3, stop=threading.Event())
+steps, _ = tiny_training(model, examples, accelerator)
 losses = [(s.loss, s.gradient_norm) for s in steps]
 rows = [HeldOut(e, (True,) * sum(label != -100 for label in e.labels[1:]), 1) for e in examples]
-result = score(model, rows, accelerator)
+result = score(model, rows, accelerator, share=True)
 if accelerator.is_main_process:
     json.dump({"losses": losses, "nats": result.nats, "tokens": result.tokens, "processes": accelerator.num_processes},
               open(sys.argv[1], "w"))
@@ -299,13 +312,13 @@ def test_two_processes_train_what_one_does_with_twice_the_accumulation(tmp_path,
     two = json.loads(file.read_text())
     assert two["processes"] == 2
     model = adapted()
-    one = steps_of(model, tiny_examples(13), accelerator, batch_size=2, accumulation=2)
+    one = steps_of(model, tiny_examples(13), accelerator)
     # 13 rows in steps of 4: one step has a single row, so one process has nothing of its own to train there.
     assert len(two["losses"]) == len(one) == 8
     for (loss, norm), alone in zip(two["losses"], one, strict=True):
         assert loss == pytest.approx(alone.loss, abs=1e-4)
         assert norm == pytest.approx(alone.gradient_norm, rel=1e-3)
     rows = [HeldOut(e, (True,) * trained_tokens(e), 1) for e in tiny_examples(13)]
-    result = score(model, rows, accelerator)
+    result = score(model, rows, accelerator, share=True)
     assert two["tokens"] == result.tokens
     assert two["nats"] == pytest.approx(result.nats, rel=1e-4)

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("persona", "data", "finetune", "bot")
 LAYERS = (
     ("errors", "files", "conversation", "memory", "generation", "paths"),
-    ("formats",),
+    ("formats", "pages"),
     ("lorebook", "lore_entry", "lore_matching", "lore_decorators", "lore_selection", "lore_scan", "card"),
     ("template", "base"),
     ("normalise", "system", "history", "prompt", "contract"),

@@ -1,6 +1,7 @@
 """A base model of a few thousand random weights, made in the test: fast, and nothing learned can hide in it."""
 
 import shutil
+import threading
 from pathlib import Path
 
 from persona.paths import NANO_FOLDER
@@ -50,3 +51,40 @@ def tiny_examples(count=12, seed=0):
         labels = [-100] * context + ids[context:]
         examples.append(Example(f"row-{number}", tuple(ids), tuple(labels)))
     return examples
+
+
+def tiny_training(
+    model,
+    examples,
+    accelerator,
+    *,
+    epochs=2,
+    rows_per_step=4,
+    rate=5e-3,
+    seed=3,
+    stop=None,
+    share=True,
+    forward_tokens=4096,
+):
+    """(the steps of a training to come, its position): as a run makes them, without a character around it."""
+    from finetune.loop import start, train
+    from finetune.rows import plan_epoch
+    from finetune.schedule import rate as rate_of
+
+    lengths = [len(example.ids) for example in examples]
+    plan = [plan_epoch(lengths, seed=seed, epoch=epoch, rows_per_step=rows_per_step) for epoch in range(epochs)]
+    total = sum(map(len, plan))
+    model = accelerator.prepare(model)
+    position = start(model, forward_tokens)
+    steps = train(
+        model,
+        examples,
+        accelerator,
+        plan,
+        position,
+        rate=lambda number: rate_of("cosine", number, total, rate),
+        share=share,
+        seed=seed,
+        stop=stop or threading.Event(),
+    )
+    return steps, position

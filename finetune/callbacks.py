@@ -1,0 +1,86 @@
+"""What happens besides training, as plain functions of the training that are called at named moments.
+
+A step was made, held-out lines were scored (`evaluation`, also before the first step), an epoch ended, a checkpoint is
+due. To add something of your own, write a function and put it into its moment's list.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from finetune.parallel import is_first_process
+from finetune.settings import FinetuneSettings
+from persona.errors import PersonaError
+
+if TYPE_CHECKING:
+    from finetune.training import Moment, Training
+
+STATE_FOLDER = "state"
+TRACKED = ("loss", "gradient_norm", "learning_rate")
+
+
+def callbacks(settings: FinetuneSettings) -> "Mapping[Moment, Sequence[Callable[[Training], None]]]":
+    """The functions of each moment, in the order in which they are called."""
+    track = [] if settings.tracker == "none" else [track_step]
+    return {
+        "step": [check_first_step, show_step, *track],
+        "evaluation": [answer_samples, *([] if settings.tracker == "none" else [track_scores])],
+        "checkpoint": [save_checkpoint],
+    }
+
+
+def show_step(training: "Training") -> None:
+    """The bar, or a line now and then."""
+    training.progress.step(training.history.steps[-1])
+
+
+def check_first_step(training: "Training") -> None:
+    """After the first step every B matrix has moved away from zero. Raises `PersonaError` naming one that has not."""
+    if training.position.step != 1:
+        return
+    still = [
+        name
+        for name, parameter in training.loaded.model.named_parameters()
+        if "lora_B" in name and not parameter.detach().any()
+    ]
+    if still:
+        raise PersonaError(
+            f"{len(still)} of the adapter's matrices did not move at the first step, so they would never learn.",
+            where=still[0],
+            fix="another base, or --quantization none",
+        )
+
+
+def answer_samples(training: "Training") -> None:
+    """The same questions, answered by the model as it is now."""
+    from finetune.samples import answers
+
+    epoch = len(training.history.epochs)
+    moment = f"epoch {epoch}" if epoch else "before training"
+    said = answers(training.model, training.inputs.questions, training.inputs.template, training.accelerator)
+    for (question, _), answer in zip(training.inputs.questions, said, strict=True):
+        training.samples.append((moment, question, answer))
+    if said:
+        (question, _), answer = training.inputs.questions[0], said[0]
+        training.progress.say(f"  {question} -> {' '.join(answer.split())[:100]}")
+
+
+def save_checkpoint(training: "Training") -> None:
+    """The state on disk, by the first process: all processes hold the same."""
+    from finetune.state import save_state
+
+    if is_first_process():
+        save_state(training.inputs.place.run / STATE_FOLDER, training.state())
+
+
+def track_step(training: "Training") -> None:
+    """The step's curves for a tracker."""
+    step = training.history.steps[-1]
+    training.accelerator.log({name: getattr(step, name) for name in TRACKED}, step=step.number)
+
+
+def track_scores(training: "Training") -> None:
+    """The held-out losses for a tracker."""
+    scores = training.history.epochs[-1] if training.history.epochs else training.history.before
+    losses = {"validation_loss": scores.real.loss, "synthetic_validation_loss": scores.synthetic.loss}
+    known = {name: loss for name, loss in losses.items() if loss is not None}
+    training.accelerator.log(known, step=training.position.step)
