@@ -149,7 +149,7 @@ def make_dataset(
         personal=personal,
         near_duplicates=_pairs_shown(kept, alike),
         leakage=measured,
-        notes=[*source.notes, *(note for s in source.sources for note in s.notes), *done.warnings],
+        notes=[*source.notes, *_notes_of(source), *done.warnings],
     )
     return look, done
 
@@ -189,6 +189,12 @@ def row_maker(source: Input, seed: int) -> RowMaker:
     spoken = (u.speaker for s in source.sources for scene in s.scenes for u in scene.utterances)
     others = frozenset(word for speaker in set(spoken) for word in speaker.split())
     return RowMaker(source.card, seed, source.scenes, others, whole_names=source.is_made)
+
+
+def _notes_of(source: Input) -> list[str]:
+    """What the readers say of their sources, named where there are several."""
+    named = len(source.sources) > 1
+    return [f"{s.name}: {note}" if named else note for s in source.sources for note in s.notes]
 
 
 def _speakers(source: Input) -> list[tuple[str, int]]:

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -82,7 +82,7 @@ def train(
     share: bool,
     seed: int,
     stop: Stop,
-) -> Iterator[Step]:
+) -> Generator[Step]:
     """Train the parameters that require gradients, from `position` on, yielding after every step.
 
     `model` comes from `accelerator.prepare`; `plan` has the rows of every step of every epoch; `rate` is the learning

@@ -98,6 +98,12 @@ def _train(
             progress.say(f"plan: {line}")
         if plan_only:
             return 0
+        if settings.learning_rate == "find" and not saved:
+            from finetune.rate import find_rate
+
+            training.learning_rate, why = find_rate(training)
+            training.notes.append(f"learning rate {training.learning_rate:.2g}: {why}")
+            progress.say(training.notes[-1])
         if saved:
             training.go_on_from(saved)
             progress.say(f"going on after step {saved.step} of {training.steps}")
@@ -202,7 +208,11 @@ def _prepare(
         loaded=loaded,
         model=model,
         plan=[plan_epoch(order, seed=settings.seed, epoch=epoch, rows_per_step=per_step) for epoch in range(epochs)],
-        learning_rate=settings.learning_rate or default_learning_rate(loaded.parameters),
+        learning_rate=(
+            settings.learning_rate
+            if isinstance(settings.learning_rate, float)
+            else default_learning_rate(loaded.parameters)
+        ),
         share=share,
         position=start(loaded.model, settings.forward_tokens),
         progress=progress,

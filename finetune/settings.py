@@ -4,7 +4,9 @@ import argparse
 import ast
 import inspect
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -47,8 +49,8 @@ class FinetuneSettings:
     """LoRA scale: the update is multiplied by alpha / rank."""
     dropout: float = 0.0
     """Share of LoRA inputs set to zero while training."""
-    learning_rate: float | None = None
-    """Highest learning rate; default by the size of the base (printed)."""
+    learning_rate: float | Literal["find"] | None = None
+    """Highest learning rate, or `find` for a range test first (picture rate.png); default by the size of the base."""
     schedule: Schedule = "cosine"
     """How the learning rate goes after its warm-up: down like half a cosine, one_cycle, linear, or constant."""
     epochs: int | None = None
@@ -86,7 +88,7 @@ class FinetuneSettings:
         hints = get_type_hints(type(self))
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if value is None and type(None) in get_args(hints[name]):
+            if (value is None and type(None) in get_args(hints[name])) or value in _words(hints[name]):
                 continue
             kinds = (int, float) if float in (hints[name], *get_args(hints[name])) else (int,)
             if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
@@ -125,8 +127,19 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(flag, type=type(choices[0]), choices=choices, default=setting.default, help=help_text)
         else:
             kind = next(t for t in (*get_args(hint), hint) if t in (int, float, str))
-            metavar = {int: "N", float: "X", str: "MODEL"}[kind]
-            parser.add_argument(flag, type=kind, default=setting.default, metavar=metavar, help=help_text)
+            metavar = "|".join([*_words(hint), {int: "N", float: "X", str: "MODEL"}[kind]])
+            names = [flag, "--lr"] if setting.name == "learning_rate" else [flag]
+            read = partial(_number_or_word, kind=kind, words=_words(hint)) if _words(hint) else kind
+            parser.add_argument(*names, type=read, default=setting.default, metavar=metavar, help=help_text)
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    """The words that may stand in the place of a number."""
+    return tuple(word for each in get_args(hint) if get_origin(each) is Literal for word in get_args(each))
+
+
+def _number_or_word(text: str, kind: type, words: Sequence[str]) -> Any:
+    return text if text in words else kind(text)
 
 
 def settings_from(arguments: argparse.Namespace) -> FinetuneSettings:

@@ -75,6 +75,8 @@ class Training:
         record = {
             "fingerprint": self.fingerprint,
             "made_from": self.made_from(),
+            "learning_rate": self.learning_rate,
+            "notes": self.notes,
             "forward_tokens": self.position.forward_tokens,
             "before": asdict(self.history.before),
             "epochs": [asdict(scores) for scores in self.history.epochs],
@@ -120,6 +122,7 @@ class Training:
                 if tensor is not None
             }
         self.position.step = state.step
+        self.learning_rate, self.notes = state.record["learning_rate"], list(state.record["notes"])
         self.position.forward_tokens = state.record["forward_tokens"]
         self.samples = [tuple(each) for each in state.record["samples"]]
         kinds = get_type_hints(Step).values()

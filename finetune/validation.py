@@ -57,20 +57,31 @@ def _closing(run: Sequence[int], end_of_turn: Sequence[int]) -> int:
     return next((n for n in range(len(end_of_turn), 0, -1) if tuple(run[-n:]) == tuple(end_of_turn[:n])), 0)
 
 
-@torch.no_grad()
 def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator, *, share: bool) -> dict[str, float]:
     """Nats per trained token of every row by its id, the worst of its sequences; on this process alone."""
+    losses: dict[str, float] = {}
+    for number, (nats, tokens) in row_sums(model, examples, accelerator, share=share).items():
+        id = examples[number].id
+        losses[id] = max(nats / tokens, losses.get(id, 0.0))
+    return losses
+
+
+@torch.no_grad()
+def row_sums(
+    model: Any, examples: Sequence[Example], accelerator: Accelerator, *, share: bool
+) -> dict[int, tuple[float, int]]:
+    """(nats, trained tokens) of every example by its number, on this process alone."""
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
     inner.eval()
-    losses: dict[str, float] = {}
+    sums: dict[int, tuple[float, int]] = {}
     for numbers, batch in _batches(examples, accelerator.device, share):
         flat = token_losses(inner, batch).double().cpu()
-        rows = [examples[number] for number in numbers]
-        for example, of_row in zip(rows, flat.split([trained_tokens(e) for e in rows]), strict=True):
-            losses[example.id] = max(float(of_row.mean()), losses.get(example.id, 0.0))
+        counts = [trained_tokens(examples[number]) for number in numbers]
+        for number, of_row in zip(numbers, flat.split(counts), strict=True):
+            sums[number] = float(of_row.sum()), len(of_row)
     inner.train(was_training)
-    return losses
+    return sums
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune import callbacks, checkpoint, loop, run, schedule
+from finetune import callbacks, checkpoint, loop, rate, run, schedule
 from finetune.command import main
 from finetune.interrupt import stop_on_signals
 from finetune.lock import exclusive
@@ -266,6 +266,17 @@ def test_the_plan_trains_nothing(workplace, capsys):
     assert "plan: 9 steps" in shown and "s a step" in shown and "GiB of memory" in shown
     assert not list((workplace / "runs/mira").glob("state/step-*"))
     assert before is None or adapter_of(workplace) == before
+
+
+def test_a_rate_that_was_found_is_that_of_a_run_which_was_given_it(workplace, capsys, monkeypatch):
+    monkeypatch.setattr(rate, "STEPS", 40)
+    common = "mira --model base --dtype float32 --threads 1 --epochs 1 --batch-size 8 --force".split()
+    assert main([*common, "--lr", "find"]) == 0
+    assert "learning rate" in capsys.readouterr().out
+    assert (workplace / "runs/mira/rate.png").read_bytes()[:4] == b"\x89PNG"
+    found, weights = results(workplace)["learning_rate"], adapter_of(workplace)["adapter_model.safetensors"]
+    assert main([*common, "--lr", repr(found)]) == 0
+    assert adapter_of(workplace)["adapter_model.safetensors"] == weights
 
 
 def test_patience_ends_a_run_that_no_longer_learns(workplace, monkeypatch):

@@ -1,0 +1,70 @@
+"""The learning rate of a run: as it was given, found by a range test, or by the size of the base."""
+
+import threading
+from typing import TYPE_CHECKING
+
+from finetune.checkpoint import restore, trained_weights
+from finetune.finder import Suggestion, draw, range_test, suggest
+from finetune.loop import start, train
+from finetune.model import default_learning_rate
+from finetune.rows import plan_epoch
+from finetune.validation import row_sums
+from persona.errors import PersonaError
+
+if TYPE_CHECKING:
+    from finetune.training import Training
+
+STEPS = 100
+AROUND = 100
+"""The test goes from the default rate divided by this to the default times this."""
+
+PICTURE = "rate.png"
+
+
+def find_rate(training: "Training") -> tuple[float, str]:
+    """(rate, why): a short training at rising rates, which is thrown away; the curve is drawn into `rate.png`.
+
+    The loss of a step is divided by what its rows cost before training, so that hard rows do not look like progress lost.
+    """
+    default = default_learning_rate(training.loaded.parameters)
+    examples, settings = training.inputs.train, training.settings
+    weights = trained_weights(training.loaded.model)
+    before = row_sums(training.model, examples, training.accelerator, share=training.share)
+    per_step = len(training.plan[0][0])
+    epochs = range(-(-STEPS * per_step // len(examples)))
+    lengths = [len(example.ids) for example in examples]
+    plan = [plan_epoch(lengths, seed=settings.seed, epoch=epoch, rows_per_step=per_step) for epoch in epochs]
+    steps = [rows for of_epoch in plan for rows in of_epoch]
+    now = 0.0
+    running = train(
+        training.model,
+        examples,
+        training.accelerator,
+        plan,
+        start(training.loaded.model, training.position.forward_tokens),
+        rate=lambda _: now,
+        share=training.share,
+        seed=settings.seed,
+        stop=threading.Event(),
+    )
+
+    def step_loss(rate: float) -> float:
+        nonlocal now
+        now = rate
+        try:
+            step = next(running)
+        except PersonaError:
+            return float("nan")
+        nats, tokens = map(sum, zip(*(before[row] for row in steps[step.number - 1]), strict=True))
+        return step.loss * tokens / nats
+
+    points = range_test(step_loss, low=default / AROUND, high=default * AROUND, steps=min(STEPS, len(steps)))
+    running.close()
+    training.loaded.model.zero_grad(set_to_none=True)
+    restore(training.loaded.model, weights)
+    found: Suggestion = suggest(points)
+    training.inputs.place.run.mkdir(parents=True, exist_ok=True)
+    draw(training.inputs.place.run / PICTURE, points, found)
+    if found.rate is None:
+        return default, f"{found.reason}; the default for this size is taken"
+    return found.rate, found.reason
