@@ -1,6 +1,9 @@
 """What a run leaves in `runs/NAME/`: the adapter, numbers, curves, the report and the rows that it finds improbable."""
 
+import errno
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.checkpoint import save_adapter
@@ -11,8 +14,10 @@ from finetune.picture import draw_losses
 from finetune.plan import peak_memory_bytes
 from finetune.report import losses, metrics_of, model_card, summary
 from finetune.rows import read_split
+from finetune.state import remove
 from finetune.validation import row_losses
 from persona.contract import Contract
+from persona.errors import PersonaError
 from persona.files import write_atomic, write_json, write_jsonl
 
 if TYPE_CHECKING:
@@ -21,6 +26,11 @@ if TYPE_CHECKING:
 ROW_LOSSES_FILE = "row_losses.jsonl"
 ROWS_SCORED = 2_000
 """Of the trained rows, at most, once at the end."""
+
+_LEFTOVER = re.compile(
+    r"\.(adapter|metrics\.json|loss\.png|row_losses\.jsonl|report\.html)\.[a-z0-9_]{8}(\.old|\.tmp)?"
+)
+"""Under such names `persona.files` and `save_adapter` write, and move an older adapter aside."""
 
 KEPT_WITH_THE_WEIGHTS = (
     "settings",
@@ -36,11 +46,35 @@ KEPT_WITH_THE_WEIGHTS = (
 
 
 def write_results(training: "Training", *, finished: bool) -> None:
-    """The adapter folder of the weights in the model, then the files beside it, and where they are on the screen."""
-    inputs, place = training.inputs, training.inputs.place
+    """The adapter folder of the weights in the model, then the files beside it, and where they are on the screen.
+
+    Each is replaced whole, the adapter first. They become one run's again only at the end: the caller forgets the
+    training states after it, so that a run that was cut off goes on from the last one and writes all of them anew.
+    Raises `PersonaError` when they cannot be written.
+    """
+    run = training.inputs.place.run
     metrics = metrics_of(training.history, _facts(training) | {"finished": finished})
+    try:
+        _write_adapter(training, metrics)
+        _forget_leftovers(run)
+        _write_numbers_and_pages(training, metrics)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "The disk is full" if full else error.strerror or str(error)
+        fix = "make room or give access, then run the same command: it goes on from the last saved state"
+        raise PersonaError(f"The results cannot be written: {what}.", where=str(run), fix=fix) from error
+    for line in [
+        *summary(metrics),
+        f"adapter: {training.inputs.place.adapter}",
+        f"report: {run / 'report.html'}; numbers: metrics.json, picture: loss.png",
+    ]:
+        training.progress.say(line)
+
+
+def _write_adapter(training: "Training", metrics: Mapping[str, Any]) -> None:
+    inputs = training.inputs
     save_adapter(
-        place.adapter,
+        inputs.place.adapter,
         training.loaded.model,
         base=inputs.base,
         card=inputs.card,
@@ -48,14 +82,25 @@ def write_results(training: "Training", *, finished: bool) -> None:
         record={key: metrics[key] for key in KEPT_WITH_THE_WEIGHTS},
         model_card=model_card(inputs.card, inputs.base, metrics, inputs.rows),
     )
+
+
+def _forget_leftovers(run: Path) -> None:
+    """Remove what earlier results that were cut off have left: half a file, half an adapter, an adapter moved aside."""
+    for path in list(run.glob(".*")):
+        if _LEFTOVER.fullmatch(path.name):
+            remove(path)
+
+
+def _write_numbers_and_pages(training: "Training", metrics: Mapping[str, Any]) -> None:
+    inputs, place, history = training.inputs, training.inputs.place, training.history
     write_json(place.run / "metrics.json", metrics)
     draw_losses(
         place.run / "loss.png",
         title=f"{inputs.card.name} on {inputs.base.name.rsplit('/', 1)[-1]}",
-        training=[step.loss for step in training.history.steps],
-        epoch_ends=[step.number for step in training.history.steps if step.ends_epoch],
-        validation=losses(training.history),
-        kept_epoch=training.history.best_epoch,
+        training=[step.loss for step in history.steps],
+        epoch_ends=[step.number for step in history.steps if step.ends_epoch],
+        validation=losses(history),
+        kept_epoch=history.best_epoch,
     )
     scored = row_losses(training.model, inputs.train[:ROWS_SCORED], training.accelerator, share=training.share)
     _write_row_losses(training, scored)
@@ -66,7 +111,7 @@ def write_results(training: "Training", *, finished: bool) -> None:
         base=inputs.base.name,
         command=training.settings.command(training.name),
         metrics=metrics,
-        history=training.history,
+        history=history,
         samples=training.samples,
         worst=worst_rows(scored, rows),
         replies=[reply for row in rows for reply in row.replies],
@@ -74,12 +119,6 @@ def write_results(training: "Training", *, finished: bool) -> None:
         clip_norm=CLIP_NORM,
     )
     write_atomic(place.run / "report.html", training_page(told))
-    for line in [
-        *summary(metrics),
-        f"adapter: {place.adapter}",
-        f"report: {place.run / 'report.html'}; numbers: metrics.json, picture: loss.png",
-    ]:
-        training.progress.say(line)
 
 
 def _facts(training: "Training") -> dict[str, Any]:

@@ -59,9 +59,7 @@ def save_state(folder: Path, state: State) -> Path:
     temporary = folder / f".{final.name}.tmp"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if _LEFTOVER.fullmatch(path.name):
-                _remove(path)
+        forget_leftovers(folder)
         temporary.mkdir()
         for name, data in files.items():
             _write(temporary / name, data)
@@ -69,7 +67,7 @@ def save_state(folder: Path, state: State) -> Path:
         _put_in_place(temporary, final)
         _flush(folder)
     except OSError as error:
-        _remove(temporary)
+        remove(temporary)
         raise _not_saved(folder, error, sum(map(len, files.values()))) from error
     forget_states(folder, after=state.step)
     found = [path for _, path in _states(folder)]
@@ -95,13 +93,33 @@ def latest_state(folder: Path, say: Callable[[str], None]) -> State | None:
 
 
 def forget_states(folder: Path, *, after: int) -> None:
-    """Remove the states of later steps than `after`, whole or not: the run goes on from there (-1: from the start)."""
+    """Remove the states of later steps than `after`, whole or not, and what was left of saves and removals cut off.
+
+    The run goes on from there (-1: from the start).
+    """
+    forget_leftovers(folder)
     for step, path in reversed(_states(folder)):  # The newest goes last: cut off before, it is still the one found.
         if step > after:
             try:
                 _discard(path)
             except OSError as error:
                 raise PersonaError(f"An old state cannot be removed: {error.strerror}.", where=str(path)) from error
+
+
+def forget_leftovers(folder: Path) -> None:
+    """Remove what saves and removals that were cut off have left, as far as possible: the next save tries again."""
+    for path in list(folder.glob(".step-*")):
+        if _LEFTOVER.fullmatch(path.name):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a folder, or a link or file in its place, as far as possible: what stays is tried again later."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _files_of(state: State) -> dict[str, bytes]:
@@ -231,16 +249,7 @@ def _discard(path: Path) -> None:
     """Rename away, then remove, so that half a folder is never taken for a state."""
     aside = path.with_name(f".{path.name}.old")
     os.rename(path, aside)
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder, or a link or file in its place, as far as possible: the next save tries again."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
+    remove(aside)
 
 
 def _not_saved(folder: Path, error: OSError, needed: int) -> PersonaError:
