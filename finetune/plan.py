@@ -20,7 +20,7 @@ Plan = Sequence[Sequence[Sequence[int]]]
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """What a run will take: counts over all epochs, `seconds` of all steps, bytes of memory at the heaviest one."""
+    """What a run will take: counts over all epochs, seconds of all steps and of scoring, bytes of memory at the most."""
 
     examples: int
     steps: int
@@ -30,6 +30,7 @@ class Reckoning:
     seconds: float
     memory_bytes: int
     forward_tokens: int
+    scoring_seconds: float = 0.0
 
     def lines(self) -> list[str]:
         """The reckoning in words."""
@@ -38,8 +39,8 @@ class Reckoning:
         return [
             f"{self.steps:,} steps, {self.trained_tokens:,} trained tokens, {self.logical_tokens:,} with their "
             f"prompts; {self.physical_tokens:,} go through the model{saved}",
-            f"about {in_words(self.seconds)} ({self.seconds / self.steps:.2f} s a step, held-out lines not counted), "
-            f"{self.memory_bytes / 2**30:.1f} GiB of memory at the heaviest step",
+            f"about {in_words(self.seconds + self.scoring_seconds)}, {self.seconds / self.steps:.2f} s a step; "
+            f"{self.memory_bytes / 2**30:.1f} GiB of memory",
         ]
 
 

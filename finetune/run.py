@@ -1,7 +1,9 @@
 """One fine-tuning run from a character's name to its adapter: reads, plans, trains or goes on, keeps the best, reports."""
 
 import contextlib
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,6 +95,10 @@ def _train(
             return Scores(real, made, of_test)
 
         reckoning = _rehearse(training)
+        if not saved:
+            began = time.perf_counter()
+            training.history.before = scores(test=True)
+            reckoning = _with_scoring(training, reckoning, time.perf_counter() - began)
         training.notes = reckoning.lines()
         for line in training.notes:
             progress.say(f"plan: {line}")
@@ -108,7 +114,6 @@ def _train(
             training.go_on_from(saved)
             progress.say(f"going on after step {saved.step} of {training.steps}")
         else:
-            training.history.before = scores(test=True)
             progress.say(f"before training: {shown(training.history.before)}")
             training.call("evaluation")
         stop = Deadline(asked, settings.max_minutes)
@@ -268,6 +273,16 @@ def _rehearse(training: "Training") -> "Reckoning":
         training.position,
         share=training.share,
     )
+
+
+def _with_scoring(training: "Training", reckoning: "Reckoning", seconds: float) -> "Reckoning":
+    """The reckoning with what the held-out lines took once."""
+    from finetune.plan import peak_memory_bytes
+
+    inputs, memory = training.inputs, peak_memory_bytes(training.accelerator)
+    each_epoch = len(inputs.real) + len(inputs.synthetic)
+    share = each_epoch / max(1, each_epoch + len(inputs.test))
+    return replace(reckoning, memory_bytes=memory, scoring_seconds=seconds * share * len(training.plan))
 
 
 def _has_ended_early(training: "Training") -> bool:
