@@ -46,7 +46,7 @@ def verdict(history: History) -> Verdict:
         return Verdict("nothing held out", *_NOTHING_HELD_OUT)
     best, (last, final) = min(losses, key=losses.__getitem__), list(losses.items())[-1]
     lowest, is_made = losses[best], history.before.real.loss is None
-    tokens = (history.before.synthetic if is_made else history.before.real).tokens
+    tokens = history.before.real.tokens + history.before.synthetic.tokens
     lines = "held-out made rows (no real line is held out)" if is_made else "held-out lines"
     start = f"from {before:.2f} before training " if before is not None else ""
     if tokens < FEWEST_TOKENS:

@@ -1,0 +1,279 @@
+"""What `persona doctor` looks at: one function per check, each says what it found and what to type where that is bad."""
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from finetune.probe import Machine
+
+if TYPE_CHECKING:
+    from finetune.access import Access
+
+Status = Literal["ok", "warning", "problem"]
+
+LARGEST_ERROR = 0.15
+"""Rounding to 4 bits alone moves a product by 0.087 to 0.100 (measured, 20 draws of the probe's shape)."""
+NF4_BYTES = 0.52
+"""Bytes a parameter: 4 bits, and scales of 8 bits for every 64 of them (double quantization)."""
+LORA_BYTES = 16
+"""Bytes a trained parameter: weight, gradient and two moments in float32."""
+ACTIVATIONS = 0.8
+"""Numbers kept for the backward pass, for each token, by the inputs and outputs of its linear layers.
+
+Counted: 0.52 to 0.80 for Llama, Qwen3 and Gemma 3 shapes, in float32 and bfloat16.
+"""
+LIBRARIES_BYTES = 2**30
+"""torch, transformers, peft and bitsandbytes in memory, and what they work in."""
+FEWEST_TOKENS = 512
+"""A forward pass that memory made small still holds the longest dialogue."""
+STATE_BYTES = 50
+"""Bytes on disk a trained parameter: three saved states of weight and two moments, the best weights, the adapter."""
+SPARE_BYTES = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination. A `problem` keeps training from working; a `warning` does not."""
+
+    check: str
+    status: Status
+    found: str
+    fix: str = ""
+
+
+def packages() -> Finding:
+    """Python and the packages of pyproject.toml against the bounds that stand there."""
+    import platform
+    import tomllib
+    from importlib.metadata import PackageNotFoundError, version
+
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    python = platform.python_version()
+    if not SpecifierSet(project["requires-python"]).contains(python, prereleases=True):
+        needed = project["requires-python"]
+        return Finding(
+            "versions", "problem", f"Python {python}, {needed} is needed", "a new virtual environment with it"
+        )
+    wrong, named = {}, []
+    for wanted in map(Requirement, project["dependencies"]):
+        try:
+            installed = version(wanted.name)
+        except PackageNotFoundError:
+            wrong[f'"{wanted}"'] = f"{wanted.name} is missing"
+            continue
+        if not wanted.specifier.contains(installed, prereleases=True):
+            wrong[f'"{wanted}"'] = f"{wanted.name} is {installed}, {wanted.specifier} is needed"
+        elif wanted.name in _NAMED:
+            named.append(f"{wanted.name} {installed}")
+    if wrong:
+        return Finding("versions", "problem", "; ".join(wrong.values()), f"pip install {' '.join(wrong)}")
+    return Finding("versions", "ok", ", ".join([f"Python {python}", *sorted(named)]))
+
+
+_NAMED = ("torch", "transformers", "peft", "accelerate", "bitsandbytes")
+
+
+def device(machine: Machine) -> Finding:
+    """What training computes on, and why not on a GPU where there is one."""
+    facts = machine.answer("device")
+    if "error" in facts:
+        return Finding(
+            "device", "problem", facts["error"], "nvidia-smi shows whether a driver answers; pip install -e ."
+        )
+    if facts["type"] == "cuda":
+        major, minor = facts["capability"]
+        count = f"{facts['count']} x " if facts["count"] > 1 else ""
+        memory = f"{_gib(facts['free'])} of {_gib(facts['total'])} free"
+        return Finding("device", "ok", f"{count}{facts['name']}, compute capability {major}.{minor}, {memory}")
+    if facts["type"] != "cpu":
+        return Finding("device", "ok", f"{facts['type']}, by torch")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = f"CPU, {cores} cores"
+    if not has_nvidia_driver():
+        return Finding("device", "ok", f"{found}; no NVIDIA driver")
+    if not facts["built_for_gpu"]:
+        fix = "pip install --force-reinstall torch (on Windows choose the CUDA build on PyTorch's own page)"
+        return Finding(
+            "device", "warning", f"{found}: a GPU driver is here, but this torch was built without CUDA", fix
+        )
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if hidden is not None:
+        said = f"CUDA_VISIBLE_DEVICES={hidden!r} hides the GPU"
+        return Finding("device", "warning", f"{found}: {said}", "unset CUDA_VISIBLE_DEVICES")
+    said = facts.get("why_no_gpu", "it does not say why")
+    return Finding("device", "warning", f"{found}: torch cannot use the GPU ({said})", "nvidia-smi; update the driver")
+
+
+def has_nvidia_driver() -> bool:
+    """Whether a driver is installed, whatever torch says."""
+    return shutil.which("nvidia-smi") is not None or Path("/proc/driver/nvidia/version").exists()
+
+
+def arithmetic(machine: Machine) -> Finding:
+    """Whether 4-bit products and their gradients are right, by having computed some."""
+    facts = machine.answer("arithmetic")
+    if "error" in facts:
+        fix = "pip install --upgrade torch bitsandbytes; until then: --quantization none"
+        return Finding("4-bit", "problem", facts["error"], fix)
+    if "refused" in facts:
+        found = f"not here ({facts['refused']}): the base is held in full precision, which takes more memory"
+        return Finding("4-bit", "warning", found, "pip install --upgrade bitsandbytes, or a smaller base")
+    found = f"NF4 computed: {facts['forward']:.1%} from float32 forward, {facts['gradient']:.1%} in the gradient"
+    if max(facts["forward"], facts["gradient"]) <= LARGEST_ERROR:
+        return Finding("4-bit", "ok", found + ", as rounding to 4 bits makes it")
+    found += f" (at most {LARGEST_ERROR:.0%} is rounding): training would go wrong"
+    return Finding("4-bit", "problem", found, "--quantization none; pip install --upgrade bitsandbytes")
+
+
+def dtype(machine: Machine) -> Finding:
+    """In which precision the base computes, and why."""
+    facts = machine.answer("device")
+    if "error" in facts:
+        return _unknown("dtype", "the device")
+    name = "bfloat16" if facts["bfloat16"] else "float32"
+    if facts["type"] == "cuda":
+        major, minor = facts["capability"]
+        why = f"compute capability {major}.{minor}; from 8.0 on a GPU has units for bfloat16"
+    elif facts["type"] == "cpu":
+        why = f"this processor has {'' if facts['bfloat16'] else 'no '}units for bfloat16 (AVX512-BF16 or AMX)"
+    else:
+        why = f"the exact choice on {facts['type']}"
+    return Finding("dtype", "ok", f"{name}: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Bytes that training takes: `fixed` whatever is trained on, and `per_token` of a forward pass."""
+
+    fixed: float
+    per_token: float
+
+
+def needs(size: Mapping[str, int], *, nf4: bool, number_bytes: int, rank: int) -> Needs:
+    """Reckoned from the numbers of the base (see `finetune.probe.size`); `number_bytes` as the base computes."""
+    rest = size["parameters"] - size["linear"]
+    weights = size["linear"] * (NF4_BYTES if nf4 else number_bytes) + rest * number_bytes
+    lora = rank * size["width"] * LORA_BYTES
+    return Needs(weights + lora + LIBRARIES_BYTES, ACTIVATIONS * size["width"] * number_bytes)
+
+
+def memory(machine: Machine) -> Finding:
+    """Free memory against what the base needs, on the device that trains."""
+    from finetune.settings import FinetuneSettings
+
+    facts, size = machine.answer("device"), machine.answer("size")
+    free, total = main_memory()
+    there = f"{_gib(free)} of {_gib(total)} main memory free"
+    if facts.get("type") == "cuda":
+        there = f"{_gib(facts['free'])} of {_gib(facts['total'])} GPU memory free, {there}"
+        free = facts["free"]
+    if "error" in facts:
+        return _unknown("memory", f"the device ({there})")
+    if "error" in size:
+        fix = "choose another base, or pip install --upgrade transformers"
+        return Finding("memory", "problem", f"the base cannot be built: {size['error']}", fix)
+    settings = FinetuneSettings()
+    nf4 = "refused" not in machine.answer("arithmetic")
+    need = needs(size, nf4=nf4, number_bytes=2 if facts["bfloat16"] else 4, rank=settings.rank)
+    least = need.fixed + FEWEST_TOKENS * need.per_token
+    usual = need.fixed + settings.forward_tokens * need.per_token
+    held = "4 bits" if nf4 else "full precision"
+    found = f"{_count(size['parameters'])} parameters in {held} need about {_gib(least)} to {_gib(usual)}; {there}"
+    if least > free:
+        fits = size["parameters"] * max(0.0, free - LIBRARIES_BYTES) / (least - LIBRARIES_BYTES)
+        return Finding("memory", "problem", found, f"--model with at most about {_count(fits)} parameters")
+    if usual > free:
+        fix = f"--gradient-checkpointing, or --forward-tokens {FEWEST_TOKENS}"
+        return Finding("memory", "warning", f"{found}: forward passes will be made smaller", fix)
+    return Finding("memory", "ok", found)
+
+
+def main_memory() -> tuple[int, int]:
+    """Free and total bytes of main memory: the machine's, or this container's where it has less."""
+    import psutil
+
+    whole = psutil.virtual_memory()
+    try:
+        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{part}").read_text()) for part in ("max", "current"))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return whole.available, whole.total
+    return min(whole.available, max(0, limit - used)), min(whole.total, limit)
+
+
+def disk(machine: Machine, missing_bytes: int | None) -> Finding:
+    """Free space for the run, and for `missing_bytes` of weights that are still to be fetched."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    from finetune.settings import FinetuneSettings
+
+    width = machine.answer("size").get("width", 0)
+    places = {"runs/": (Path.cwd() / "runs", FinetuneSettings().rank * width * STATE_BYTES)}
+    if missing_bytes:
+        places["the Hub's cache"] = (Path(HF_HUB_CACHE), missing_bytes)
+    words: list[str] = []
+    status: Status = "ok"
+    fix = ""
+    for name, (folder, need) in places.items():
+        there = next(place for place in (folder, *folder.parents) if place.exists())
+        free = shutil.disk_usage(there).free
+        words.append(f"{free / 1e9:.1f} GB free for {name}" + (f", {need / 1e9:.1f} needed" if need else ""))
+        if not os.access(there, os.W_OK | os.X_OK):
+            return Finding("disk", "problem", f"{there} cannot be written to", "work in a folder of your own")
+        if free < need + SPARE_BYTES:
+            status = "problem" if free < max(need, SPARE_BYTES / 10) or status == "problem" else "warning"
+            fix = fix or (
+                f"free space on the disk of {there}" + (", or set HF_HOME to a larger one" if "Hub" in name else "")
+            )
+    return Finding("disk", status, "; ".join(words), fix)
+
+
+def launch_file(machine: Machine) -> Finding:
+    """The settings that `accelerate launch` takes from its own file, which nobody needs."""
+    from huggingface_hub.constants import HF_HOME
+
+    from persona.formats.text import decode_text, read_bytes
+
+    file = Path(HF_HOME) / "accelerate" / "default_config.yaml"
+    if not file.is_file():
+        return Finding("accelerate", "ok", "no configuration file, and none is needed")
+    text = decode_text(read_bytes(file), str(file))
+    if re.search(r"(?mi)^use_cpu:\s*true\b", text) and machine.answer("device").get("type") == "cuda":
+        found = f"{file} says use_cpu: true, so `accelerate launch` leaves the GPU idle"
+        return Finding("accelerate", "warning", found, f"accelerate config, or delete {file}")
+    return Finding("accelerate", "ok", f"`accelerate launch` reads {file}")
+
+
+def terminal() -> Finding:
+    """Whether letters of every language can be printed."""
+    encoding = (sys.stdout.encoding or "").lower().replace("_", "-")
+    if encoding in ("utf-8", "utf8", "utf-8-sig", "cp65001"):
+        return Finding("terminal", "ok", "UTF-8")
+    fix = "set PYTHONUTF8=1" if os.name == "nt" else "export PYTHONUTF8=1 LANG=C.UTF-8"
+    return Finding(
+        "terminal", "warning", f"prints {encoding or 'nothing known'}, not UTF-8: some letters are lost", fix
+    )
+
+
+def base(access: "Access") -> Finding:
+    """The base that can be had; where it cannot, `finetune.access.read_base` has said why."""
+    return Finding("base", "ok", access.found)
+
+
+def _unknown(check: str, what: str) -> Finding:
+    return Finding(check, "warning", f"not known without {what}", "mend the problem above first")
+
+
+def _gib(count: float) -> str:
+    return f"{count / 2**30:.1f} GiB"
+
+
+def _count(parameters: float) -> str:
+    return f"{parameters / 1e9:.1f} B" if parameters >= 1e9 else f"{parameters / 1e6:.0f} M"
