@@ -30,7 +30,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class OnHub:
-    """What the Hub says of a model that may be read: its commit, its gate, the bytes of its weights, its config.json."""
+    """What the Hub says of a model that may be read: commit, gate, bytes of its weights, config.json."""
 
     commit: str
     gated: bool
@@ -44,7 +44,10 @@ def read_base(name: str) -> Access:
 
     if name == NANO or Path(name).expanduser().is_dir():
         base = Base.resolve(name)
-        size = whole(base)
+        try:
+            size = whole(base)
+        except PersonaError as error:
+            raise PersonaError(error.what, where=error.where, fix=error.fix or _AGAIN) from None
         return Access(f"{base.name}: whole, {size / 1e9:.2f} GB of weights in {base.folder}", base.config)
     if not _HUB_ID.fullmatch(name):
         fix = f"{NANO}, a folder with a model, or a Hub id such as Qwen/Qwen3-4B-Instruct-2507"
@@ -85,7 +88,13 @@ def whole(base: "Base") -> int:
                 size += file.stat().st_size
         except (SafetensorError, OSError) as error:
             raise PersonaError(f"{name} is damaged: {error}", where=str(file), fix=_AGAIN) from None
-    base.template()
+    try:
+        base.template()
+    except PersonaError:
+        raise
+    except Exception as error:  # tokenizers raises nothing more special
+        what = f"The tokenizer of {base.name} cannot be used: {error}"
+        raise PersonaError(what, where=str(base.folder), fix=_AGAIN) from None
     return size
 
 
@@ -139,7 +148,7 @@ def ask_hub(name: str) -> OnHub:
 
 
 def explain(name: str, error: BaseException) -> tuple[PersonaError, bool]:
-    """An error of the Hub in one sentence with a fix, and whether the Hub was silent, so that a cached base still works.
+    """An error of the Hub in one sentence with a fix, and whether the Hub was silent: then a cached base works.
 
     The error's own text is left out: it may hold the request with its token.
     """

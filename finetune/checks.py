@@ -1,4 +1,4 @@
-"""What `persona doctor` looks at: one function per check, each says what it found and what to type where that is bad."""
+"""What `persona doctor` looks at: one function per check, saying what it found and what to type."""
 
 import os
 import re
@@ -7,12 +7,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 
 from finetune.probe import Machine
-
-if TYPE_CHECKING:
-    from finetune.access import Access
 
 Status = Literal["ok", "warning", "problem"]
 
@@ -33,7 +30,9 @@ FEWEST_TOKENS = 512
 """A forward pass that memory made small still holds the longest dialogue."""
 STATE_BYTES = 50
 """Bytes on disk a trained parameter: three saved states of weight and two moments, the best weights, the adapter."""
-SPARE_BYTES = 10**9
+SPARE_DISK = 10**9
+LEAST_DISK = 10**8
+"""Bytes free beside what is needed: below the first is a warning, below the second a problem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def arithmetic(machine: Machine) -> Finding:
         found = f"not here ({facts['refused']}): the base is held in full precision, which takes more memory"
         return Finding("4-bit", "warning", found, "pip install --upgrade bitsandbytes, or a smaller base")
     found = f"NF4 computed: {facts['forward']:.1%} from float32 forward, {facts['gradient']:.1%} in the gradient"
-    if max(facts["forward"], facts["gradient"]) <= LARGEST_ERROR:
+    if all(facts[part] <= LARGEST_ERROR for part in ("forward", "gradient")):  # not so for NaN
         return Finding("4-bit", "ok", found + ", as rounding to 4 bits makes it")
     found += f" (at most {LARGEST_ERROR:.0%} is rounding): training would go wrong"
     return Finding("4-bit", "problem", found, "--quantization none; pip install --upgrade bitsandbytes")
@@ -165,7 +164,7 @@ def needs(size: Mapping[str, int], *, nf4: bool, number_bytes: int, rank: int) -
     return Needs(weights + lora + LIBRARIES_BYTES, ACTIVATIONS * size["width"] * number_bytes)
 
 
-def memory(machine: Machine) -> Finding:
+def memory(machine: Machine, *, base_known: bool) -> Finding:
     """Free memory against what the base needs, on the device that trains."""
     from finetune.settings import FinetuneSettings
 
@@ -175,8 +174,8 @@ def memory(machine: Machine) -> Finding:
     if facts.get("type") == "cuda":
         there = f"{_gib(facts['free'])} of {_gib(facts['total'])} GPU memory free, {there}"
         free = facts["free"]
-    if "error" in facts:
-        return _unknown("memory", f"the device ({there})")
+    if "error" in facts or not base_known:
+        return _unknown("memory", f"the {'device' if 'error' in facts else 'base'} ({there})")
     if "error" in size:
         fix = "choose another base, or pip install --upgrade transformers"
         return Finding("memory", "problem", f"the base cannot be built: {size['error']}", fix)
@@ -208,31 +207,28 @@ def main_memory() -> tuple[int, int]:
     return min(whole.available, max(0, limit - used)), min(whole.total, limit)
 
 
-def disk(machine: Machine, missing_bytes: int | None) -> Finding:
+def disk(machine: Machine, missing_bytes: int) -> Finding:
     """Free space for the run, and for `missing_bytes` of weights that are still to be fetched."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     from finetune.settings import FinetuneSettings
 
-    width = machine.answer("size").get("width", 0)
-    places = {"runs/": (Path.cwd() / "runs", FinetuneSettings().rank * width * STATE_BYTES)}
+    states = FinetuneSettings().rank * machine.answer("size").get("width", 0) * STATE_BYTES
+    found = [_space(Path.cwd() / "runs", states, "a smaller base")]
     if missing_bytes:
-        places["the Hub's cache"] = (Path(HF_HUB_CACHE), missing_bytes)
-    words: list[str] = []
-    status: Status = "ok"
-    fix = ""
-    for name, (folder, need) in places.items():
-        there = next(place for place in (folder, *folder.parents) if place.exists())
-        free = shutil.disk_usage(there).free
-        words.append(f"{free / 1e9:.1f} GB free for {name}" + (f", {need / 1e9:.1f} needed" if need else ""))
-        if not os.access(there, os.W_OK | os.X_OK):
-            return Finding("disk", "problem", f"{there} cannot be written to", "work in a folder of your own")
-        if free < need + SPARE_BYTES:
-            status = "problem" if free < max(need, SPARE_BYTES / 10) or status == "problem" else "warning"
-            fix = fix or (
-                f"free space on the disk of {there}" + (", or set HF_HOME to a larger one" if "Hub" in name else "")
-            )
-    return Finding("disk", status, "; ".join(words), fix)
+        found.append(_space(Path(HF_HUB_CACHE), missing_bytes, "HF_HOME=FOLDER on a larger disk"))
+    worst = max(found, key=lambda place: ("ok", "warning", "problem").index(place.status))
+    return Finding("disk", worst.status, "; ".join(place.found for place in found), worst.fix)
+
+
+def _space(folder: Path, need: int, otherwise: str) -> Finding:
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        return Finding("disk", "problem", f"{there} cannot be written to", "work in a folder of your own")
+    free = shutil.disk_usage(there).free
+    status: Status = "problem" if free < need + LEAST_DISK else "warning" if free < need + SPARE_DISK else "ok"
+    found = f"{free / 1e9:.1f} GB free for {folder}" + (f", {need / 1e9:.1f} GB needed" if need >= 1e8 else "")
+    return Finding("disk", status, found, "" if status == "ok" else f"free space there (df -h), or {otherwise}")
 
 
 def launch_file(machine: Machine) -> Finding:
@@ -260,11 +256,6 @@ def terminal() -> Finding:
     return Finding(
         "terminal", "warning", f"prints {encoding or 'nothing known'}, not UTF-8: some letters are lost", fix
     )
-
-
-def base(access: "Access") -> Finding:
-    """The base that can be had; where it cannot, `finetune.access.read_base` has said why."""
-    return Finding("base", "ok", access.found)
 
 
 def _unknown(check: str, what: str) -> Finding:

@@ -1,4 +1,4 @@
-"""What this machine computes with, asked in a process of its own: a broken driver may hang or kill it, and nothing else.
+"""What this machine computes with, asked in a process of its own, which a broken driver may hang or kill.
 
 The process reads a base's configuration from its input and answers three questions, one line of JSON each: `device`,
 `arithmetic` (4 bits, tried for real) and `size` (of the base, without its weights).
@@ -22,7 +22,7 @@ QUESTIONS = ("device", "arithmetic", "size")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The answers by question, each with `error` where there is none; `ended` says how the process failed, if it did."""
+    """The answers by question, `error` where there is none; `ended` says how the process failed, if it did."""
 
     answers: Mapping[str, Mapping[str, Any]]
     ended: str = ""
@@ -139,7 +139,7 @@ def _distance(found: "torch.Tensor", exact: "torch.Tensor") -> float:
 
 
 def size(config: Mapping[str, Any]) -> dict[str, int]:
-    """Numbers of a base with this configuration: `parameters`, `linear` (those that LoRA and 4 bits apply to) and `width`.
+    """Numbers of a base with this configuration: `parameters`, `linear` (where LoRA and 4 bits apply) and `width`.
 
     `width` is the sum of inputs and outputs of all these layers. Built without memory for the weights.
     """
@@ -150,7 +150,7 @@ def size(config: Mapping[str, Any]) -> dict[str, int]:
     from persona.errors import PersonaError
 
     kind = config.get("model_type")
-    if kind not in CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
         raise PersonaError(f"transformers {transformers.__version__} knows no models of the type {kind!r}.")
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind].from_dict(dict(config)))

@@ -22,6 +22,7 @@ persona: write a character; get someone to talk to.
   persona serve mira juno      an OpenAI-compatible server and a web page
   persona bot mira             mira on Discord
   persona show mira            the exact prompt, with what is trained in colour
+  persona doctor               can training work on this machine, and what to do where it cannot
   persona demo                 the whole road with a sample character
 
 NAME is a path to a card, a folder in characters/, or one of the samples: {samples}.
@@ -34,6 +35,7 @@ ROOMS = {
     "build": ("data", [sys.executable, "-P", "-m", "data"]),
     "train": ("finetune", [sys.executable, "-P", "-m", "accelerate.commands.launch", "-q", "finetune"]),
     "bot": ("bot", [sys.executable, "-P", "-m", "bot"]),
+    "doctor": ("finetune", [sys.executable, "-P", "-m", "finetune.doctor"]),
 }
 
 

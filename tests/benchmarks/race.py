@@ -245,7 +245,11 @@ def run(name, folder):
 
 def compare(figures, held_out):
     """Print ours against trl's fastest setting, and whether the same was learned."""
-    print("\nloss of each step, and of held-out dialogues after the last (before the first: {:.4f})".format(held_out["fresh"]))
+    print(
+        "\nloss of each step, and of held-out dialogues after the last (before the first: {:.4f})".format(
+            held_out["fresh"]
+        )
+    )
     for name, found in figures.items():
         print(f"{name:22}", *(f"{loss:8.4f}" for loss in found["losses"]), f"{held_out[name]:12.4f}")
     fastest = max(PEERS, key=lambda name: figures[name]["speed"])
