@@ -28,7 +28,7 @@ ROWS_SCORED = 2_000
 """Of the trained rows, at most, once at the end."""
 
 _LEFTOVER = re.compile(
-    r"\.(adapter|metrics\.json|loss\.png|row_losses\.jsonl|report\.html)\.[a-z0-9_]{8}(\.old|\.tmp)?"
+    r"\.(adapter|metrics\.json|(loss|rate)\.png|row_losses\.jsonl|report\.html)\.[a-z0-9_]{8}(\.old|\.tmp)?"
 )
 """Under such names `persona.files` and `save_adapter` write, and move an older adapter aside."""
 

@@ -103,7 +103,9 @@ def forget_states(folder: Path, *, after: int) -> None:
             try:
                 _discard(path)
             except OSError as error:
-                raise PersonaError(f"An old state cannot be removed: {error.strerror}.", where=str(path)) from error
+                what = f"An old state cannot be removed: {error.strerror}."
+                fix = "make room or give access, then run the same command"
+                raise PersonaError(what, where=str(path), fix=fix) from error
 
 
 def forget_leftovers(folder: Path) -> None:
