@@ -16,7 +16,7 @@ from accelerate import Accelerator
 
 from finetune.batches import Batch, lay_out
 from finetune.loss import token_losses
-from finetune.packing import Pack, forwards, pack
+from finetune.packing import Pass, passes
 from finetune.parallel import summed
 from finetune.rows import trained_tokens
 from persona.errors import PersonaError
@@ -164,13 +164,13 @@ def _forward_and_backward(
 ) -> Gradients:
     rank, processes = accelerator.process_index, accelerator.num_processes
     trained = sum(trained_tokens(examples[row]) for row in rows)
-    parts = [forwards(pack(examples, rows[each::processes], share=share), budget) for each in range(processes)]
-    passes = max(map(len, parts))
+    parts = [passes(examples, rows[each::processes], budget, share=share) for each in range(processes)]
+    most = max(map(len, parts))
     done = Gradients()
-    for place in range(passes):
+    for place in range(most):
         batch = _batch(examples, parts, rank, place, accelerator.device)
         torch.manual_seed(_seed(seed, rank, place))
-        with accelerator.no_sync(model) if place + 1 < passes else contextlib.nullcontext():
+        with accelerator.no_sync(model) if place + 1 < most else contextlib.nullcontext():
             loss = token_losses(model, batch).sum()
             # DistributedDataParallel averages over processes; the factor turns its mean into the sum.
             accelerator.backward(loss * (processes / trained))
@@ -182,13 +182,13 @@ def _forward_and_backward(
 
 
 def _batch(
-    examples: Sequence[Example], parts: Sequence[Sequence[Sequence[Pack]]], rank: int, place: int, device: torch.device
+    examples: Sequence[Example], parts: Sequence[Sequence[Pass]], rank: int, place: int, device: torch.device
 ) -> Batch:
     """This process's forward pass; where it has no more rows, one that trains nothing, so that all take part."""
     if place < len(parts[rank]):
         return lay_out(examples, parts[rank][place], device)
     spare = lay_out(examples, parts[0][0], device)
-    return Batch(spare.ids, spare.input_ids, torch.full_like(spare.labels, IGNORED), spare.position_ids, spare.segments)
+    return Batch(spare.ids, spare.input_ids, torch.full_like(spare.labels, IGNORED), spare.position_ids, spare.blocks)
 
 
 def _make_smaller(model: Any, accelerator: Accelerator, position: Position, error: BaseException) -> None:

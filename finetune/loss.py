@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from finetune.batches import Batch, attention_mask
+from finetune.attention import uses_segments
+from finetune.batches import Batch
 from persona.prompt import IGNORED
 
 
@@ -17,15 +18,17 @@ def token_losses(model: Any, batch: Batch) -> torch.Tensor:
     """
     targets = batch.labels[:, 1:]
     trained = targets != IGNORED
-    shared = {}
-    if batch.segments is not None:
-        inner = getattr(model, "module", model)  # behind DistributedDataParallel
-        mask = attention_mask(batch.segments, inner.config.get_text_config()._attn_implementation, inner.dtype)
-        shared = {"attention_mask": mask, "position_ids": batch.position_ids}
+    row = {}
+    if batch.blocks:
+        if not uses_segments(getattr(model, "module", model)):  # behind DistributedDataParallel
+            raise ValueError("a row of segments, and a model whose attention knows none")
+        # A mask of four dimensions keeps the model from making one: the blocks say what is seen, and this one is not read.
+        unread = torch.zeros(1, 1, 1, 1, dtype=torch.bool, device=batch.input_ids.device)
+        row = {"attention_mask": unread, "position_ids": batch.position_ids, "blocks": batch.blocks}
     logits = model(
         input_ids=batch.input_ids,
         logits_to_keep=functional.pad(trained, (0, 1)),
         use_cache=False,
-        **shared,
+        **row,
     ).logits
     return functional.cross_entropy(logits.float(), targets[trained], reduction="none")

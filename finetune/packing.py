@@ -1,8 +1,9 @@
-"""Examples packed into rows that compute their common beginning once: every dialogue of a row sees the shared persona
-prompt and itself, and never its neighbours. Exact, because a mask says so and positions restart behind the prefix.
+"""Examples laid into forward passes so that what they begin with in common is computed once: a tree of segments, each of
+which sees those behind it and itself, and never its neighbours.
 
-    example 1: P P P P a a a            row:       P P P P a a a b b
-    example 2: P P P P b b              positions: 0 1 2 3 4 5 6 4 5
+    example 1: P P P P Q Q a a     segments:  P P P P  Q Q  a a  b b  c c c
+    example 2: P P P P Q Q b b     behind it:          P    P Q  P Q  P
+    example 3: P P P P c c c       positions: 0 1 2 3  4 5  6 7  6 7  4 5 6
 """
 
 from collections.abc import Sequence
@@ -11,83 +12,101 @@ from itertools import pairwise
 
 from persona.prompt import IGNORED, Example
 
-ROW_TOKENS = 2_048
-"""A row's length, at most, where several dialogues share it: attention over a row grows with its square."""
-
-FEWEST_SHARED = 16
-"""Tokens: a shorter common beginning is not worth a mask."""
+GRAIN = 16
+"""Common beginnings are cut at multiples of so many tokens: a shorter segment is not worth an attention of its own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
-    """One row of a batch: examples by their numbers, whose first `prefix` tokens are the same and stand there once."""
+class Segment:
+    """Tokens `start` to `stop` of an example, and the numbers of the segments that hold what stands before them."""
+
+    example: int
+    start: int
+    stop: int
+    behind: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One forward pass: examples by their numbers in the order of their trained tokens, and what it computes.
+
+    With `segments` it is one row of them, without any padding. Without, each example is a row, as wide as the longest.
+    """
 
     examples: tuple[int, ...]
-    prefix: int
+    segments: tuple[Segment, ...]
     tokens: int
 
 
-def pack(examples: Sequence[Example], rows: Sequence[int], *, share: bool) -> list[Pack]:
-    """The examples numbered `rows` as rows of a batch, with the fewest tokens that sharing beginnings allows.
+def passes(examples: Sequence[Example], rows: Sequence[int], budget: int, *, share: bool) -> list[Pass]:
+    """The examples numbered `rows` in forward passes of at most `budget` tokens, with their padding where they have any.
 
-    Sorted by their ids, examples with a common beginning are neighbours, and the best cut into runs of neighbours is
-    found from left to right. Without `share` every example is a row of its own. Time grows with the square of `rows`.
+    With `share` they are sorted by how they begin, and common beginnings are computed once in a pass; the last trained
+    tokens of all are those of the examples alone. An example that is longer than the budget has a pass of its own.
     """
-    if not share:
-        return [Pack((row,), 0, len(examples[row].ids)) for row in rows]
-    order = sorted(rows, key=lambda row: (examples[row].ids, row))
+    return _shared(examples, rows, budget) if share else _padded(examples, rows, budget)
+
+
+def _padded(examples: Sequence[Example], rows: Sequence[int], budget: int) -> list[Pass]:
+    """Rows of one example each: best fit, the longest first."""
+    groups: list[list[int]] = []
+    lengths = {row: len(examples[row].ids) for row in rows}
+    for row in sorted(rows, key=lambda each: (-lengths[each], each)):
+        # Rows come longest first, so a pass is as wide as its first row.
+        fitting = [group for group in groups if (len(group) + 1) * lengths[group[0]] <= budget]
+        if fitting:
+            min(fitting, key=lambda group: lengths[group[0]] - lengths[row]).append(row)
+        else:
+            groups.append([row])
+    return [Pass(tuple(group), (), len(group) * lengths[group[0]]) for group in groups]
+
+
+def _shared(examples: Sequence[Example], rows: Sequence[int], budget: int) -> list[Pass]:
+    """Neighbours in the order of their beginnings, as many as fit."""
+    openings = {row: _opening(examples[row]) for row in rows}
+    order = sorted(rows, key=lambda row: (openings[row], row))
     lengths = [len(examples[row].ids) for row in order]
-    # The token behind a prefix is context in every dialogue: nothing in the prefix predicts it.
-    bounds = [_context(examples[row]) - 1 for row in order]
-    common = [_common(examples[a].ids, examples[b].ids) for a, b in pairwise(order)]
-    best = [0]  # the fewest tokens of the first examples, and where their last row begins
-    begins = [0]
-    for end in range(1, len(order) + 1):
-        prefix, own = bounds[end - 1], 0
-        ways = []
-        for start in range(end - 1, -1, -1):
-            prefix = min(prefix, bounds[start], *common[start : start + 1] if start < end - 1 else ())
-            own += lengths[start]
-            tokens = own - (end - start - 1) * prefix
-            if start < end - 1 and (prefix < FEWEST_SHARED or tokens > ROW_TOKENS):
-                break
-            ways.append((best[start] + tokens, start))
-        tokens, start = min(ways)
-        best.append(tokens)
-        begins.append(start)
-    packs: list[Pack] = []
-    end = len(order)
-    while end:
-        start = begins[end]
-        prefix = min([*bounds[start:end], *common[start : end - 1]]) if end - start > 1 else 0
-        packs.append(Pack(tuple(order[start:end]), prefix, best[end] - best[start]))
-        end = start
-    return packs[::-1]
+    common = [_common(openings[a], openings[b]) for a, b in pairwise(order)]
+    made: list[Pass] = []
+    first, tokens = 0, 0
+    for place, length in enumerate(lengths):
+        more = length - (common[place - 1] if place > first else 0)
+        if place > first and tokens + more > budget:
+            made.append(_tree(order, lengths, common, first, place, tokens))
+            first, tokens, more = place, 0, length
+        tokens += more
+    return [*made, _tree(order, lengths, common, first, len(order), tokens)] if order else []
+
+
+def _opening(example: Example) -> tuple[int, ...]:
+    """What may be shared: the context, but its last token, which predicts the first trained one."""
+    context = next((place for place, label in enumerate(example.labels) if label != IGNORED), len(example.labels))
+    return tuple(example.ids[: max(0, context - 1) // GRAIN * GRAIN])
 
 
 def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two sequences begin with alike."""
-    return next(
-        (i for i, (a, b) in enumerate(zip(first, second, strict=False)) if a != b), min(len(first), len(second))
-    )
+    """How many tokens two sequences begin with alike, in whole grains."""
+    shorter = min(len(first), len(second))
+    alike = next((i for i in range(shorter) if first[i] != second[i]), shorter)
+    return alike // GRAIN * GRAIN
 
 
-def _context(example: Example) -> int:
-    """How many tokens stand before the first trained one."""
-    return next((place for place, label in enumerate(example.labels) if label != IGNORED), len(example.labels))
-
-
-def forwards(packs: Sequence[Pack], budget: int) -> list[list[Pack]]:
-    """The rows of a step, shared out to forward passes of at most `budget` tokens with their padding, longest first.
-
-    A row that is longer than the budget has a pass of its own.
-    """
-    passes: list[list[Pack]] = []
-    for row in sorted(packs, key=lambda each: (-each.tokens, each.examples)):
-        # Rows come longest first, so a pass is as wide as its first row.
-        fitting = [each for each in passes if (len(each) + 1) * each[0].tokens <= budget]
-        if fitting:
-            min(fitting, key=lambda each: each[0].tokens - row.tokens).append(row)
-        else:
-            passes.append([row])
-    return passes
+def _tree(
+    order: Sequence[int], lengths: Sequence[int], common: Sequence[int], first: int, last: int, tokens: int
+) -> Pass:
+    """The pass of the neighbours `first` to `last`: `common` is what each begins with like the next."""
+    segments: list[Segment] = []
+    groups: list[tuple[int, int, int, tuple[int, ...]]] = [(first, last, 0, ())]
+    while groups:
+        begin, end, start, behind = groups.pop()
+        if end - begin == 1:
+            segments.append(Segment(order[begin], start, lengths[begin], behind))
+            continue
+        shared = min(common[begin : end - 1])
+        if shared > start:
+            behind = (*behind, len(segments))
+            segments.append(Segment(order[begin], start, shared, behind[:-1]))
+        # Where neighbours have no more than this in common, one group ends and the next begins.
+        borders = [begin, *(place + 1 for place in range(begin, end - 1) if common[place] == shared), end]
+        groups += [(a, b, shared, behind) for a, b in reversed(list(pairwise(borders)))]
+    return Pass(tuple(order[first:last]), tuple(segments), tokens)

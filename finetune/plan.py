@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from finetune.loop import Position, gradients
-from finetune.packing import forwards, pack
+from finetune.packing import passes
 from finetune.rows import trained_tokens
 from persona.prompt import Example
 
@@ -81,8 +81,8 @@ def rehearse(
 
 def _tokens(examples: Sequence[Example], rows: Sequence[int], processes: int, budget: int, share: bool) -> int:
     """Tokens of a step that go through the model, padding included."""
-    packs = [row for each in range(processes) for row in pack(examples, rows[each::processes], share=share)]
-    return sum(len(one) * one[0].tokens for one in forwards(packs, budget))
+    parts = (passes(examples, rows[each::processes], budget, share=share) for each in range(processes))
+    return sum(one.tokens for part in parts for one in part)
 
 
 def peak_memory_bytes(accelerator: "Accelerator") -> int:

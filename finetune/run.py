@@ -186,23 +186,21 @@ def _prepare(
     progress: "Progress",
 ) -> "Training":
     """The base with its adapter, and all that the settings leave open decided."""
-    from finetune.batches import shares_exactly
     from finetune.loop import start
     from finetune.model import default_learning_rate, load
     from finetune.parallel import uses_bfloat16
     from finetune.report import History
     from finetune.rows import plan_epoch
+    from finetune.sharing import shares_exactly
     from finetune.training import Training
 
     bfloat16 = uses_bfloat16(settings.dtype, accelerator.device)
     loaded = load(inputs.base, settings, accelerator.device, bfloat16=bfloat16)
     model = accelerator.prepare(loaded.model)
     lengths = [len(example.ids) for example in inputs.train]
-    scored = (*inputs.real, *inputs.synthetic, *inputs.test)
-    longest = max([*lengths, *(len(example.ids) for example in scored)])
     per_step = settings.batch_size * settings.gradient_accumulation * accelerator.num_processes
     epochs = settings.epochs or default_epochs(-(-len(lengths) // per_step))
-    share = shares_exactly(loaded.model.config, longest)
+    share = shares_exactly(loaded.model)
     order = [example.ids for example in inputs.train] if share else lengths
     return Training(
         name=name,
@@ -241,9 +239,7 @@ def _announce(training: "Training") -> None:
     if len(inputs.skipped) > 5:
         say(f"left out: {len(inputs.skipped) - 5} more replies that do not fit {inputs.template.context} tokens")
     if not training.share:
-        say(
-            "prompts are not shared: this base's attention cannot be cut exactly, or an example is longer than its window"
-        )
+        say("prompts are not shared: this base's layers cannot compute common beginnings once")
 
 
 def _saved_before(training: "Training", states: Path) -> "State | None":

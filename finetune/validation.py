@@ -9,7 +9,7 @@ from accelerate import Accelerator
 
 from finetune.batches import Batch, lay_out
 from finetune.loss import token_losses
-from finetune.packing import Pack, forwards, pack
+from finetune.packing import passes
 from finetune.parallel import summed
 from finetune.report import Score
 from finetune.rows import trained_tokens
@@ -19,8 +19,6 @@ from persona.template import ChatTemplate
 
 FORWARD_TOKENS = 8_192
 """Without gradients, twice what training takes at once."""
-
-GROUP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +107,5 @@ def score(model: Any, rows: Sequence[HeldOut], accelerator: Accelerator, *, shar
 
 def _batches(examples: Sequence[Example], device: torch.device, share: bool) -> Iterator[tuple[list[int], Batch]]:
     """Every example once: their numbers in the order in which they lie in the batch, and the batch."""
-    for packs in forwards(_packs(examples, share), FORWARD_TOKENS):
-        yield [number for row in packs for number in row.examples], lay_out(examples, packs, device)
-
-
-def _packs(examples: Sequence[Example], share: bool) -> list[Pack]:
-    """Neighbours by their ids in small groups: all at once would take the square of their number."""
-    order = sorted(range(len(examples)), key=lambda number: examples[number].ids)
-    groups = (order[first : first + GROUP] for first in range(0, len(order), GROUP))
-    return [row for group in groups for row in pack(examples, group, share=share)]
+    for one in passes(examples, range(len(examples)), FORWARD_TOKENS, share=share):
+        yield list(one.examples), lay_out(examples, one, device)

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from finetune.batches import collate, lay_out, shares_exactly
+from finetune.batches import collate, lay_out
 from finetune.loss import token_losses
-from finetune.packing import FEWEST_SHARED, ROW_TOKENS, Pack, forwards, pack
+from finetune.packing import GRAIN, passes
 from finetune.rows import trained_tokens
+from finetune.sharing import shares_exactly
 from persona.prompt import IGNORED, Example
 
 PERSONAS = [tuple(range(5, 45)), tuple(range(50, 90))]
@@ -31,46 +32,62 @@ def dialogues(count=7, seed=0):
 
 
 TOKENS = st.lists(st.integers(5, 96), min_size=1, max_size=6).map(tuple)
-ROWS = st.lists(st.tuples(st.integers(0, 1), TOKENS, TOKENS), min_size=1, max_size=12).map(
-    lambda rows: [example(number, *row) for number, row in enumerate(rows)]
+BEGINNINGS = st.lists(st.integers(0, 2), max_size=4).map(
+    lambda parts: tuple(5 + part for part in parts for _ in range(GRAIN))
+)
+ROWS = st.lists(st.tuples(st.integers(0, 1), BEGINNINGS, TOKENS, TOKENS), min_size=1, max_size=12).map(
+    lambda rows: [
+        example(n, persona, (*begins, *context), reply) for n, (persona, begins, context, reply) in enumerate(rows)
+    ]
 )
 
 
-@given(ROWS, st.booleans())
+def seen_by(one, number):
+    """What the last token of a segment sees, as places in examples."""
+    parts = [*(one.segments[each] for each in one.segments[number].behind), one.segments[number]]
+    return [(part.example, part.start, part.stop) for part in parts]
+
+
+@given(ROWS, st.integers(60, 400))
+@settings(max_examples=100, deadline=None)
+def test_every_dialogue_sees_its_own_tokens_and_no_others(examples, budget):
+    made = passes(examples, range(len(examples)), budget, share=True)
+    assert sorted(number for one in made for number in one.examples) == list(range(len(examples)))
+    for one in made:
+        assert one.tokens == sum(each.stop - each.start for each in one.segments)
+        assert one.tokens <= max(budget, len(examples[one.examples[0]].ids)) or len(one.examples) == 1
+        leaves = [n for n, each in enumerate(one.segments) if each.stop == len(examples[each.example].ids)]
+        assert tuple(one.segments[n].example for n in leaves) == one.examples
+        for leaf in leaves:
+            seen = seen_by(one, leaf)
+            read = [examples[number].ids[start:stop] for number, start, stop in seen]
+            assert sum(read, ()) == examples[one.segments[leaf].example].ids
+            assert all(number < leaf for number in one.segments[leaf].behind)
+        for each in (one.segments[n] for n in range(len(one.segments)) if n not in leaves):
+            assert set(examples[each.example].labels[: each.stop + 1]) == {IGNORED} and each.stop % GRAIN == 0
+
+
+@given(ROWS)
 @settings(max_examples=60, deadline=None)
-def test_every_example_stands_in_one_row_and_a_prefix_is_common_context(examples, share):
-    packs = pack(examples, range(len(examples)), share=share)
-    assert sorted(number for row in packs for number in row.examples) == list(range(len(examples)))
-    alone = sum(len(e.ids) for e in examples)
-    assert sum(row.tokens for row in packs) <= alone
-    for row in packs:
-        members = [examples[number] for number in row.examples]
-        assert len({e.ids[: row.prefix] for e in members}) == 1
-        assert row.tokens == row.prefix + sum(len(e.ids) - row.prefix for e in members) <= max(ROW_TOKENS, alone)
-        assert all(set(e.labels[: row.prefix + 1]) == {IGNORED} for e in members) or not row.prefix
-        assert not row.prefix or (row.prefix >= FEWEST_SHARED and len(members) > 1)
-    assert share or len(packs) == len(examples)
+def test_what_examples_begin_with_is_computed_once(examples):
+    (one,) = passes(examples, range(len(examples)), 10**6, share=True)
+    grains = set()
+    for each in examples:
+        context = next(place for place, label in enumerate(each.labels) if label != IGNORED)
+        whole = (context - 1) // GRAIN
+        grains |= {each.ids[: GRAIN * (n + 1)] for n in range(whole)}
+    # What no other example begins with stands there whole, in grains and what is left of it.
+    rest = sum(len(e.ids) - (e.labels.count(IGNORED) - 1) // GRAIN * GRAIN for e in examples)
+    assert one.tokens == GRAIN * len(grains) + rest
 
 
-def test_rows_have_the_fewest_tokens():
-    examples = dialogues(8)
-    packs = pack(examples, range(8), share=True)
-    assert [len(row.examples) for row in packs] == [4, 4] and all(row.prefix == 40 for row in packs)
-    assert pack(examples, [1, 3], share=True)[0].examples in ((1, 3), (3, 1))
-
-
-def test_a_row_ends_where_it_would_be_too_long():
-    examples = [example(n, 0, [n + 5] * 900, [7, 8]) for n in range(4)]
-    packs = pack(examples, range(4), share=True)
-    assert [len(row.examples) for row in packs] == [2, 2] and all(row.tokens <= ROW_TOKENS for row in packs)
-
-
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=20), st.integers(1, 1000))
-def test_forward_passes_hold_every_row_within_their_budget(lengths, budget):
-    rows = [Pack((number,), 0, tokens) for number, tokens in enumerate(lengths)]
-    passes = forwards(rows, budget)
-    assert sorted(each for one in passes for row in one for each in row.examples) == list(range(len(rows)))
-    assert all(len(one) * max(row.tokens for row in one) <= budget or len(one) == 1 for one in passes)
+@given(st.lists(st.integers(2, 300), min_size=1, max_size=20), st.integers(1, 1000))
+def test_rows_that_are_not_shared_keep_within_the_budget_with_their_padding(lengths, budget):
+    rows = [Example(str(n), (7,) * tokens, (IGNORED,) + (7,) * (tokens - 1)) for n, tokens in enumerate(lengths)]
+    made = passes(rows, range(len(rows)), budget, share=False)
+    assert sorted(number for one in made for number in one.examples) == list(range(len(rows)))
+    assert all(one.tokens <= budget or len(one.examples) == 1 for one in made)
+    assert all(one.tokens == lay_out(rows, one).input_ids.numel() for one in made)
 
 
 SHAPE = dict(
@@ -104,13 +121,15 @@ def gradient(model, batches):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_shared_rows_have_the_losses_and_gradients_of_separate_examples(family, attention):
     model, examples = model_of(family, attention), dialogues()
-    packs = pack(examples, range(7), share=True)
-    assert shares_exactly(model.config, max(len(e.ids) for e in examples)) and any(row.prefix for row in packs)
-    shared, ours = gradient(model, [lay_out(examples, packs)])
-    order = [number for row in packs for number in row.examples]
-    alone, theirs = gradient(model, [collate([examples[number]]) for number in order])
+    alone = {n: gradient(model, [collate([each])]) for n, each in enumerate(examples)}
+    assert shares_exactly(model)
+    (one,) = passes(examples, range(7), 1000, share=True)
+    assert one.tokens == sum(len(each.ids) for each in examples) - 5 * 32
+    shared, ours = gradient(model, [lay_out(examples, one)])
+    losses, gradients = zip(*(alone[number] for number in one.examples), strict=True)
     assert len(shared) == sum(map(trained_tokens, examples))
-    assert torch.allclose(shared, alone, atol=1e-5)
+    assert torch.allclose(shared, torch.cat(losses), atol=1e-5)
+    theirs = sum(gradients)
     assert float((ours - theirs).norm()) <= 1e-5 * float(theirs.norm())
 
 
@@ -122,15 +141,31 @@ def test_the_loss_is_transformers_own_on_rows_that_are_not_packed(family):
         assert float(token_losses(model, collate([each])).mean()) == pytest.approx(float(theirs), abs=1e-5)
 
 
-def test_where_a_window_is_shorter_than_an_example_nothing_is_shared():
-    config = AutoConfig.for_model("mistral", **(SHAPE | {"sliding_window": 32}))
-    config._attn_implementation = "sdpa"
-    assert shares_exactly(config, 32) and not shares_exactly(config, 33)
-    config._attn_implementation = "flash_attention_2"
-    assert not shares_exactly(config, 8)
-    mixed = AutoConfig.for_model("llama", **SHAPE)
-    mixed._attn_implementation, mixed.layer_types = "sdpa", ["full_attention", "linear_attention"]
-    assert not shares_exactly(mixed, 8)
+@pytest.mark.parametrize("family", ["gemma3_text", "mistral"])
+def test_a_window_that_is_shorter_than_an_example_is_kept(family, monkeypatch):
+    wide, examples = model_of(family), dialogues()
+    monkeypatch.setitem(FAMILIES, family, {"sliding_window": 12})
+    model = model_of(family)
+    assert not torch.allclose(token_losses(wide, collate(examples)), token_losses(model, collate(examples)), atol=1e-3)
+    alone = [token_losses(model, collate([each])) for each in examples]
+    assert shares_exactly(model)
+    (one,) = passes(examples, range(7), 1000, share=True)
+    together = token_losses(model, lay_out(examples, one))
+    assert torch.allclose(together, torch.cat([alone[number] for number in one.examples]), atol=1e-5)
+
+
+def test_where_a_row_cannot_be_cut_nothing_is_shared():
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model("lfm2", **(SHAPE | {"layer_types": ["conv", "full_attention"]}))
+    )
+    assert not shares_exactly(model) and model.config._attn_implementation == "sdpa"
+
+
+def test_a_model_that_does_not_pass_the_blocks_on_shares_nothing(monkeypatch):
+    model = model_of("llama")
+    forward = type(model).forward
+    monkeypatch.setattr(type(model), "forward", lambda self, *args, blocks=None, **given: forward(self, *args, **given))
+    assert not shares_exactly(model) and model.config._attn_implementation == "sdpa"
 
 
 def test_padding_stands_on_the_right_and_is_never_trained():

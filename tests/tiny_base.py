@@ -14,6 +14,8 @@ def tiny_llama(vocabulary=VOCABULARY, seed=0):
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    from finetune.attention import use_segments
+
     config = LlamaConfig(
         vocab_size=vocabulary,
         hidden_size=32,
@@ -27,7 +29,9 @@ def tiny_llama(vocabulary=VOCABULARY, seed=0):
         pad_token_id=0,
     )
     torch.manual_seed(seed)
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    assert use_segments(model)
+    return model
 
 
 def save_tiny_base(folder: Path) -> Path:

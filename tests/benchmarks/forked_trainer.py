@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 
 import finetune
-from finetune import loop, packing, results, samples, state
+from finetune import loop, results, samples, state
 from finetune.command import main
 from persona.conversation import Conversation, Message
 from tests.tiny_base import save_tiny_base
@@ -98,7 +98,6 @@ def report(say):
     """Have the trainer tell where it begins, its forward passes and steps, and when it begins and ends to save."""
     train, batch, depth = loop.train, loop._batch, 0
     samples.REPLY_TOKENS = 4
-    packing.ROW_TOKENS = 160  # Small rows, so that a step takes several forward passes.
 
     def told_train(model, examples, accelerator, plan, position, **named):
         say("from", position.step)

@@ -30,6 +30,7 @@ from finetune.rows import encode_rows, plan_epoch, trained_tokens
 from finetune.run import quiet_libraries
 from finetune.schedule import rate
 from finetune.settings import FinetuneSettings
+from finetune.sharing import shares_exactly
 from finetune.validation import HeldOut, score
 from persona.base import Base
 from persona.paths import NANO_FOLDER
@@ -101,6 +102,7 @@ def rate_at(number, steps):
 def train_ours(model, examples, plan, folder, share):
     """Losses, trained and physical tokens of the steps, and when each had ended."""
     accelerator = parallel.start(settings_of(folder), folder)
+    assert not share or shares_exactly(model)
     steps = loop.train(
         accelerator.prepare(model),
         examples,
@@ -216,7 +218,7 @@ def judge(folder):
     for name in ("fresh", *OURS, *PEERS):
         if name != "fresh":
             restore(model, load_file(folder / f"{name}.safetensors"))
-        losses[name] = score(model, rows, accelerator, share=True).loss
+        losses[name] = score(model, rows, accelerator, share=False).loss
     (folder / "judge.json").write_text(json.dumps(losses))
 
 

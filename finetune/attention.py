@@ -1,0 +1,117 @@
+"""Attention over a row of segments: each sees the segments behind it and itself, and its neighbours cost it nothing.
+
+The model's own attention computes every segment by itself, so the result is the one of separate examples.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import eager_mask, sdpa_mask
+
+_MASKS: dict[str, Callable[..., Any]] = {"sdpa": sdpa_mask, "eager": eager_mask}
+_PREFIX = "segments_"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A segment in its row: `places` are (begin, end) of all that it sees, from the left, itself last.
+
+    `mask` has the shape `(1, 1, tokens, seen)` and is True where a token sees; none where all is the segment's own.
+    """
+
+    places: tuple[tuple[int, int], ...]
+    mask: torch.Tensor | None
+
+    @classmethod
+    def of(
+        cls, place: tuple[int, int], behind: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
+    ) -> "Block":
+        """The block at `place` in its row, which sees all of `behind` and, of itself, what stands to the left."""
+        tokens, before = place[1] - place[0], sum(end - begin for begin, end in behind)
+        return cls((*behind, place), _mask(tokens, before, None, device) if before else None)
+
+
+def _mask(tokens: int, before: int, window: int | None, device: torch.device | str) -> torch.Tensor:
+    """What the last `tokens` of a sequence see of it, and of `before` others, in a window where there is one."""
+    own = torch.arange(before, before + tokens, device=device)[:, None]
+    seen = torch.arange(before + tokens, device=device)[None, :]
+    mask = seen <= own
+    return (mask if window is None else mask & (own - seen < window))[None, None]
+
+
+def attend(
+    kind: str,
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    blocks: Sequence[Block] | None = None,
+    **given: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """An attention function of transformers, its `kind` "sdpa" or "eager", over blocks where there are any.
+
+    `query`, `key` and `value` have the shape `(1, heads, tokens, size)`; what comes back has `(1, tokens, heads, size)`.
+    """
+    own: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = (
+        sdpa_attention_forward if kind == "sdpa" else sys.modules[type(module).__module__].eager_attention_forward
+    )
+    if blocks is None:
+        if attention_mask is not None and attention_mask.shape[2:] == (1, 1) and query.shape[2] > 1:
+            raise TypeError("the model keeps the blocks of a row from its attention")
+        return own(module, query, key, value, attention_mask, **given)
+    parts = []
+    for block in blocks:
+        begin, end = block.places[-1]
+        seen = [torch.cat([each[:, :, a:b] for a, b in block.places], 2) for each in (key, value)]
+        mask = _mask_for(block, seen[0].shape[2], given.get("sliding_window"), query, kind)
+        parts.append(own(module, query[:, :, begin:end], *seen, mask, **given)[0])
+    return torch.cat(parts, 1), None
+
+
+def _mask_for(block: Block, seen: int, window: int | None, query: torch.Tensor, kind: str) -> torch.Tensor | None:
+    """The mask of a block as its kind of attention takes it: none stands for what is causal anyway."""
+    begin, end = block.places[-1]
+    mask = block.mask
+    if window is not None and seen > window:
+        mask = _mask(end - begin, seen - (end - begin), window, query.device)
+    if kind == "sdpa":
+        return mask
+    if mask is None:
+        mask = _mask(end - begin, 0, None, query.device)
+    # Eager attention adds its mask to the scores.
+    return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(
+        ~mask, torch.finfo(query.dtype).min
+    )
+
+
+def use_segments(model: Any) -> bool:
+    """Let `model` compute rows of segments from now on; False, and unchanged, where its attention cannot.
+
+    Linear, convolutional and chunked layers see a row as it lies there; so do attentions that transformers cannot exchange.
+    """
+    text = model.config.get_text_config()
+    kind = text._attn_implementation
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"])
+    if kind not in _MASKS or not kinds <= {"full_attention", "sliding_attention"}:
+        return uses_segments(model)
+    AttentionInterface.register(_PREFIX + kind, partial(attend, kind))
+    AttentionMaskInterface.register(_PREFIX + kind, _MASKS[kind])
+    model.set_attn_implementation(_PREFIX + kind)
+    return uses_segments(model)
+
+
+def uses_segments(model: Any) -> bool:
+    """Whether `use_segments` has been here."""
+    return bool(model.config.get_text_config()._attn_implementation.startswith(_PREFIX))
+
+
+def forget_segments(model: Any) -> None:
+    """Give `model` its own attention back."""
+    model.set_attn_implementation(model.config.get_text_config()._attn_implementation.removeprefix(_PREFIX))
