@@ -7,6 +7,7 @@ then holds the right words), or nothing yet. Nothing is ever deleted by itself.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ CONTEXT_CHARACTERS = 200
 LOSSES_FILE = "row_losses.jsonl"
 IMPROBABLE_ROWS = 30
 
+_SEQUENCE = re.compile(r"\+\d+$")
 _FORMULA = ("=", "+", "-", "@", "'")
 """What a spreadsheet takes for a formula at the beginning of a cell; such a text gets an apostrophe before it."""
 
@@ -67,7 +69,8 @@ def doubtful_lines(given: Input, voice: Voice) -> list[Item]:
 def improbable_rows(given: Input) -> list[Item]:
     """The trained rows of real lines that the fine-tuned model finds least probable, worst first.
 
-    Fine-tuning leaves their losses in `row_losses.jsonl`. A high loss is no fault by itself: rare names have one, too.
+    Fine-tuning leaves their losses in `row_losses.jsonl`, where the later sequences of a row have its id with "+1", "+2"
+    ... behind it; the worst one counts. A high loss is no fault by itself: rare names have one, too.
     """
     file = given.place.run / LOSSES_FILE
     train = given.place.dataset / "train.jsonl"
@@ -76,21 +79,23 @@ def improbable_rows(given: Input) -> list[Item]:
     try:
         trained = (Conversation.from_row(json.loads(line), str(train)) for line in _lines(train))
         rows = {row.id: row for row in trained}
-        losses = [(float(row["loss"]), str(row["id"])) for row in map(json.loads, _lines(file))]
+        losses = sorted((-float(row["loss"]), str(row["id"])) for row in map(json.loads, _lines(file)))
     except (ValueError, KeyError, TypeError):
         what = "The losses of the trained rows cannot be read."
         raise PersonaError(what, where=str(file), fix="delete the file, or train again") from None
-    found = []
-    for loss, row in ((loss, rows[identity]) for loss, identity in losses if identity in rows):
-        if row.is_real and "parent" not in row.notes:
+    found: dict[str, Item] = {}
+    for loss, identity in losses:
+        row = rows.get(identity) or rows.get(_SEQUENCE.sub("", identity))
+        if row and row.id not in found and row.is_real and "parent" not in row.notes:
             before = row.messages[-2] if len(row.messages) > 1 else None
             said = f"{before.name or '?'}: {before.content[:CONTEXT_CHARACTERS]}" if before else ""
-            found.append(Item(row.id, f"loss {loss:.2f}", row.replies[-1], said, row.notes.get("place", "")))
-    return found[:IMPROBABLE_ROWS]
+            found[row.id] = Item(row.id, f"loss {-loss:.2f}", row.replies[-1], said, row.notes.get("place", ""))
+    return list(found.values())[:IMPROBABLE_ROWS]
 
 
 def _lines(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines()
+    # Not splitlines(): a line of dialogue may hold other signs that end a line.
+    return [line for line in file.read_text(encoding="utf-8").split("\n") if line]
 
 
 def read_review(run: Path) -> dict[str, Edit]:

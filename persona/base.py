@@ -41,16 +41,12 @@ class Base:
         """The built-in base, a local folder, or a Hub id at a commit. Raises `PersonaError` saying what to type."""
         if name == NANO:
             return cls(NANO, str(NANO_FOLDER), NANO_FOLDER)
-        folder = Path(name).expanduser()
-        if folder.is_dir():
-            base = cls(str(folder.resolve()), str(folder.resolve()), folder.resolve())
+        if folder := _local_folder(name):
+            base = cls(str(folder), str(folder), folder)
             base._refuse_unsafe_weights()
             return base
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
-            raise PersonaError(
-                f"There is no base model {name!r}.",
-                fix=f"{NANO}, a folder with a model, or a Hub id such as Qwen/Qwen3-4B-Instruct-2507",
-            )
+            raise _no_base(name)
         files = _download(name, revision)
         return cls(name, name, files, files.name)
 
@@ -145,19 +141,33 @@ class Base:
             )
 
 
+def _local_folder(name: str) -> Path | None:
+    try:
+        folder = Path(name).expanduser()
+        return folder.resolve() if folder.is_dir() else None
+    except (OSError, RuntimeError):  # too long for a path, or "~somebody" without a home
+        return None
+
+
+def _no_base(name: str) -> PersonaError:
+    fix = f"{NANO}, a folder with a model, or a Hub id such as Qwen/Qwen3-4B-Instruct-2507"
+    return PersonaError(f"There is no base model {name[:100]!r}.", fix=fix)
+
+
 def _download(name: str, revision: str | None) -> Path:
     """The small files of a Hub base: its snapshot's folder is named after the commit."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub import errors, snapshot_download
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_TOKENIZER_FILES))
-    except GatedRepoError as error:
+    except errors.HFValidationError as error:
+        raise _no_base(name) from error
+    except errors.GatedRepoError as error:
         fix = f"accept its licence on https://huggingface.co/{name}, then: hf auth login"
         raise PersonaError(f"{name} asks you to accept a licence first.", fix=fix) from error
-    except RepositoryNotFoundError as error:
+    except errors.RepositoryNotFoundError as error:
         raise PersonaError(f"The Hub has no model {name!r} that you may read.", fix="check the name") from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except (errors.LocalEntryNotFoundError, errors.HfHubHTTPError, OSError) as error:
         fix = f"connect to the network once, give a local folder, or use --model {NANO}"
         raise PersonaError(
             f"{name} could not be fetched from the Hub.", where=str(error).split("\n")[0][:200], fix=fix

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from data.__main__ import main
 from data.inputs import Input
-from data.review import Edit, Item, apply_to_rows, apply_to_sources, doubtful_lines, read_review, write_review
+from data.review import (
+    Edit,
+    Item,
+    apply_to_rows,
+    apply_to_sources,
+    doubtful_lines,
+    improbable_rows,
+    read_review,
+    write_review,
+)
 from data.source import Scene, Source, Utterance
 from data.sources import Voice
 from persona.card import CharacterCard
@@ -50,6 +59,38 @@ def test_doubtful_lines_are_listed_with_what_was_said_before():
         ("n.txt/1/4", "On the stairs.", "Watson: Where?"),
     ]
     assert items[0].reason == "0.70 pronoun"
+
+
+def test_a_row_of_several_sequences_is_listed_once_by_its_own_id_with_its_worst_loss(tmp_path):
+    def talk(id, reply, **fields):
+        return Conversation((Message("user", "Why?", "Tom"), Message("assistant", reply)), "Ada", id=id, **fields)
+
+    rows = [
+        talk("lines/1", "No.\u2028Never."),
+        talk("c/2+1", "Yes."),
+        talk("lore/1", "Oil.", origin="lore"),
+        talk("lines/1~typos", "On.", notes={"parent": "lines/1"}),
+    ]
+    losses = {
+        "lines/1": 2.0,
+        "lines/1+1": 5.0,
+        "c/2+1": 3.0,
+        "c/2+1+1": 4.0,
+        "lore/1+1": 9.0,
+        "lines/1~typos": 8.0,
+        "gone": 7.0,
+    }
+    (tmp_path / "dataset").mkdir()
+    dumped = [json.dumps(row.to_row(), ensure_ascii=False) for row in rows]
+    (tmp_path / "dataset/train.jsonl").write_text("\n".join(dumped) + "\n", encoding="utf-8")
+    (tmp_path / "row_losses.jsonl").write_text(
+        "".join(json.dumps({"id": id, "loss": loss}) + "\n" for id, loss in losses.items())
+    )
+    given = Input(Place("ada", Path("c"), tmp_path), CharacterCard(name="Ada"), (), (), (), frozenset())
+    assert improbable_rows(given) == [
+        Item("lines/1", "loss 5.00", "No.\u2028Never.", "Tom: Why?"),
+        Item("c/2+1", "loss 4.00", "Yes.", "Tom: Why?"),
+    ]
 
 
 def test_judgements_come_back_and_earlier_ones_stay(tmp_path):
