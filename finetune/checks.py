@@ -4,28 +4,17 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from finetune.memory import LIBRARIES_BYTES, choose_holding, gib, main_memory, needs
 from finetune.probe import Machine
 
 Status = Literal["ok", "warning", "problem"]
 
 LARGEST_ERROR = 0.15
 """Rounding to 4 bits alone moves a product by 0.087 to 0.100 (measured, 20 draws of the probe's shape)."""
-NF4_BYTES = 0.52
-"""Bytes a parameter: 4 bits, and scales of 8 bits for every 64 of them (double quantization)."""
-LORA_BYTES = 16
-"""Bytes a trained parameter: weight, gradient and two moments in float32."""
-ACTIVATIONS = 0.8
-"""Numbers kept for the backward pass, for each token, by the inputs and outputs of its linear layers.
-
-Counted: 0.52 to 0.80 for Llama, Qwen3 and Gemma 3 shapes, in float32 and bfloat16.
-"""
-LIBRARIES_BYTES = 2**30
-"""torch, transformers, peft and bitsandbytes in memory, and what they work in."""
 FEWEST_TOKENS = 512
 """A forward pass that memory made small still holds the longest dialogue."""
 STATE_BYTES = 50
@@ -90,7 +79,7 @@ def device(machine: Machine) -> Finding:
     if facts["type"] == "cuda":
         major, minor = facts["capability"]
         count = f"{facts['count']} x " if facts["count"] > 1 else ""
-        memory = f"{_gib(facts['free'])} of {_gib(facts['total'])} free"
+        memory = f"{gib(facts['free'])} of {gib(facts['total'])} free"
         return Finding("device", "ok", f"{count}{facts['name']}, compute capability {major}.{minor}, {memory}")
     if facts["type"] != "cpu":
         return Finding("device", "ok", f"{facts['type']}, by torch")
@@ -137,42 +126,27 @@ def dtype(machine: Machine) -> Finding:
     facts = machine.answer("device")
     if "error" in facts:
         return _unknown("dtype", "the device")
-    name = "bfloat16" if facts["bfloat16"] else "float32"
     if facts["type"] == "cuda":
         major, minor = facts["capability"]
         why = f"compute capability {major}.{minor}; from 8.0 on a GPU has units for bfloat16"
     elif facts["type"] == "cpu":
-        why = f"this processor has {'' if facts['bfloat16'] else 'no '}units for bfloat16 (AVX512-BF16 or AMX)"
+        why = (
+            f"this processor has {'' if facts['dtype'] == 'bfloat16' else 'no '}units for bfloat16 (AVX512-BF16 or AMX)"
+        )
     else:
         why = f"the exact choice on {facts['type']}"
-    return Finding("dtype", "ok", f"{name}: {why}")
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """Bytes that training takes: `fixed` whatever is trained on, and `per_token` of a forward pass."""
-
-    fixed: float
-    per_token: float
-
-
-def needs(size: Mapping[str, int], *, nf4: bool, number_bytes: int, rank: int) -> Needs:
-    """Reckoned from the numbers of the base (see `finetune.probe.size`); `number_bytes` as the base computes."""
-    rest = size["parameters"] - size["linear"]
-    weights = size["linear"] * (NF4_BYTES if nf4 else number_bytes) + rest * number_bytes
-    lora = rank * size["width"] * LORA_BYTES
-    return Needs(weights + lora + LIBRARIES_BYTES, ACTIVATIONS * size["width"] * number_bytes)
+    return Finding("dtype", "ok", f"{facts['dtype']}: {why}")
 
 
 def memory(machine: Machine, *, base_known: bool) -> Finding:
-    """Free memory against what the base needs, on the device that trains."""
+    """Free memory against what the base needs, on the device that trains, held as a run would choose to."""
     from finetune.settings import FinetuneSettings
 
     facts, size = machine.answer("device"), machine.answer("size")
     free, total = main_memory()
-    there = f"{_gib(free)} of {_gib(total)} main memory free"
+    there = f"{gib(free)} of {gib(total)} main memory free"
     if facts.get("type") == "cuda":
-        there = f"{_gib(facts['free'])} of {_gib(facts['total'])} GPU memory free, {there}"
+        there = f"{gib(facts['free'])} of {gib(facts['total'])} GPU memory free, {there}"
         free = facts["free"]
     if "error" in facts or not base_known:
         return _unknown("memory", f"the {'device' if 'error' in facts else 'base'} ({there})")
@@ -180,12 +154,14 @@ def memory(machine: Machine, *, base_known: bool) -> Finding:
         fix = "choose another base, or pip install --upgrade transformers"
         return Finding("memory", "problem", f"the base cannot be built: {size['error']}", fix)
     settings = FinetuneSettings()
-    nf4 = "refused" not in machine.answer("arithmetic")
-    need = needs(size, nf4=nf4, number_bytes=2 if facts["bfloat16"] else 4, rank=settings.rank)
-    least = need.fixed + FEWEST_TOKENS * need.per_token
-    usual = need.fixed + settings.forward_tokens * need.per_token
-    held = "4 bits" if nf4 else "full precision"
-    found = f"{_count(size['parameters'])} parameters in {held} need about {_gib(least)} to {_gib(usual)}; {there}"
+    number_bytes, rank = 4 if facts["dtype"] == "float32" else 2, settings.rank
+    refused = machine.answer("arithmetic").get("refused", "")
+    sizes = {"number_bytes": number_bytes, "rank": rank, "forward_tokens": settings.forward_tokens}
+    nf4 = choose_holding(size, facts["type"], free, refused=refused, **sizes).quantization == "nf4"
+    need = needs(size, nf4=nf4, number_bytes=number_bytes, rank=rank)
+    least, usual = need.bytes(FEWEST_TOKENS), need.bytes(settings.forward_tokens)
+    held = f"{4 if nf4 else 8 * number_bytes} bits"
+    found = f"{_count(size['parameters'])} parameters in {held} need about {gib(least)} to {gib(usual)}; {there}"
     if least > free:
         fits = size["parameters"] * max(0.0, free - LIBRARIES_BYTES) / (least - LIBRARIES_BYTES)
         return Finding("memory", "problem", found, f"--model with at most about {_count(fits)} parameters")
@@ -195,18 +171,6 @@ def memory(machine: Machine, *, base_known: bool) -> Finding:
     return Finding("memory", "ok", found)
 
 
-def main_memory() -> tuple[int, int]:
-    """Free and total bytes of main memory: the machine's, or this container's where it has less."""
-    import psutil
-
-    whole = psutil.virtual_memory()
-    try:
-        limit, used = (int(Path(f"/sys/fs/cgroup/memory.{part}").read_text()) for part in ("max", "current"))
-    except (OSError, ValueError):  # no container, or one without a limit ("max")
-        return whole.available, whole.total
-    return min(whole.available, max(0, limit - used)), min(whole.total, limit)
-
-
 def disk(machine: Machine, missing_bytes: int) -> Finding:
     """Free space for the run, and for `missing_bytes` of weights that are still to be fetched."""
     from huggingface_hub.constants import HF_HUB_CACHE
@@ -214,20 +178,22 @@ def disk(machine: Machine, missing_bytes: int) -> Finding:
     from finetune.settings import FinetuneSettings
 
     states = FinetuneSettings().rank * machine.answer("size").get("width", 0) * STATE_BYTES
-    found = [_space(Path.cwd() / "runs", states, "a smaller base")]
+    found = [space(Path.cwd() / "runs", states, "a smaller base")]
     if missing_bytes:
-        found.append(_space(Path(HF_HUB_CACHE), missing_bytes, "HF_HOME=FOLDER on a larger disk"))
+        found.append(space(Path(HF_HUB_CACHE), missing_bytes, "HF_HOME=FOLDER on a larger disk"))
     worst = max(found, key=lambda place: ("ok", "warning", "problem").index(place.status))
     return Finding("disk", worst.status, "; ".join(place.found for place in found), worst.fix)
 
 
-def _space(folder: Path, need: int, otherwise: str) -> Finding:
+def space(folder: Path, need: int, otherwise: str) -> Finding:
+    """Free space for `need` bytes in a folder, which may not exist yet; `otherwise` is another way than to make room."""
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding("disk", "problem", f"{there} cannot be written to", "work in a folder of your own")
     free = shutil.disk_usage(there).free
     status: Status = "problem" if free < need + LEAST_DISK else "warning" if free < need + SPARE_DISK else "ok"
-    found = f"{free / 1e9:.1f} GB free for {folder}" + (f", {need / 1e9:.1f} GB needed" if need >= 1e8 else "")
+    needed = f", {need / 1e9:.1f} GB needed" if need >= 1e9 else f", {need / 1e6:.0f} MB needed" if need else ""
+    found = f"{free / 1e9:.1f} GB free for {folder}{needed}"
     return Finding("disk", status, found, "" if status == "ok" else f"free space there (df -h), or {otherwise}")
 
 
@@ -260,10 +226,6 @@ def terminal() -> Finding:
 
 def _unknown(check: str, what: str) -> Finding:
     return Finding(check, "warning", f"not known without {what}", "mend the problem above first")
-
-
-def _gib(count: float) -> str:
-    return f"{count / 2**30:.1f} GiB"
 
 
 def _count(parameters: float) -> str:

@@ -15,9 +15,9 @@ import torch
 from accelerate import Accelerator
 
 from finetune.batches import Batch, lay_out
-from finetune.loss import token_losses
+from finetune.loss import computes_in, token_losses
 from finetune.packing import Pass, passes
-from finetune.parallel import summed
+from finetune.parallel import average_gradients, summed
 from finetune.rows import trained_tokens
 from persona.errors import PersonaError
 from persona.prompt import IGNORED, Example
@@ -25,6 +25,10 @@ from persona.prompt import IGNORED, Example
 CLIP_NORM = 1.0
 FEWEST_TOKENS = 256
 """A forward pass that has no memory for so many tokens is not made smaller."""
+LOSS_SCALE = 65536.0
+"""At the start, for float16, whose smallest number is 6e-8: what torch's own scaler begins with."""
+STEPS_TO_LARGER = 200
+"""The scale doubles after so many steps without a change: a trial that fails costs one step in so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,18 @@ class Position:
     step: int = 0
     forward_tokens: int = 4_096
     """Tokens of a forward pass, padding included; halved, for good, where there is no memory for them."""
+    loss_scale: float = 1.0
+    """What losses are multiplied by for the backward pass, and gradients divided by after it, so that small gradients
+    do not vanish in float16 (Micikevicius et al., 2018). A power of two, so that nothing is rounded; 1 is none."""
+    steps_at_scale: int = 0
+    """Steps since the scale last changed."""
 
 
 def start(model: Any, forward_tokens: int) -> Position:
     """The beginning of a training."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    return Position(torch.optim.AdamW(parameters, lr=0.0, weight_decay=0.0), 0, forward_tokens)
+    optimizer = torch.optim.AdamW(parameters, lr=0.0, weight_decay=0.0)
+    return Position(optimizer, 0, forward_tokens, LOSS_SCALE if computes_in(model) == torch.float16 else 1.0)
 
 
 def train(
@@ -102,14 +112,21 @@ def train(
         trained = sum(trained_tokens(examples[row]) for row in rows)
         for group in position.optimizer.param_groups:
             group["lr"] = rate(number)
-        done = gradients(model, examples, accelerator, rows, position, share=share, seed=_seed(seed, number))
-        norm = float(accelerator.clip_grad_norm_(parameters, CLIP_NORM))
-        loss_sum, physical, stops = summed(accelerator, [done.loss_sum, done.tokens, stop.is_set()])
+        while True:
+            done = gradients(model, examples, accelerator, rows, position, share=share, seed=_seed(seed, number))
+            _unscale(parameters, position.loss_scale)
+            norm = float(accelerator.clip_grad_norm_(parameters, CLIP_NORM))
+            loss_sum, physical, stops = summed(accelerator, [done.loss_sum, done.tokens, stop.is_set()])
+            if math.isfinite(norm) or not math.isfinite(loss_sum) or position.loss_scale == 1.0:
+                break
+            _scale_less(model, position)  # And the same step again, on all processes: their sums are the same.
         if not (math.isfinite(loss_sum) and math.isfinite(norm)):
-            raise _not_finite(loss_sum / trained, norm, number, done.guilty or [examples[row].id for row in rows])
+            guilty = done.guilty or [examples[row].id for row in rows]
+            raise _not_finite(loss_sum / trained, norm, number, guilty, computes_in(model))
         position.optimizer.step()
         position.optimizer.zero_grad(set_to_none=True)
         position.step = number
+        _scale_more(position)
         yield Step(
             number=number,
             epoch=epoch,
@@ -148,7 +165,7 @@ def gradients(
     """Add up the gradient of a step's mean loss, in forward passes that memory has room for."""
     while True:
         try:
-            return _forward_and_backward(model, examples, accelerator, rows, position.forward_tokens, share, seed)
+            return _forward_and_backward(model, examples, accelerator, rows, position, share, seed)
         except (torch.OutOfMemoryError, MemoryError) as error:
             _make_smaller(model, accelerator, position, error)
 
@@ -158,11 +175,11 @@ def _forward_and_backward(
     examples: Sequence[Example],
     accelerator: Accelerator,
     rows: Sequence[int],
-    budget: int,
+    position: Position,
     share: bool,
     seed: int,
 ) -> Gradients:
-    rank, processes = accelerator.process_index, accelerator.num_processes
+    rank, processes, budget = accelerator.process_index, accelerator.num_processes, position.forward_tokens
     trained = sum(trained_tokens(examples[row]) for row in rows)
     parts = [passes(examples, rows[each::processes], budget, share=share) for each in range(processes)]
     most = max(map(len, parts))
@@ -172,12 +189,13 @@ def _forward_and_backward(
         torch.manual_seed(_seed(seed, rank, place))
         with accelerator.no_sync(model) if place + 1 < most else contextlib.nullcontext():
             loss = token_losses(model, batch).sum()
-            # DistributedDataParallel averages over processes; the factor turns its mean into the sum.
-            accelerator.backward(loss * (processes / trained))
+            # Gradients are averaged over processes; the factor turns their mean into the sum.
+            accelerator.backward(loss * (processes / trained * position.loss_scale))
         done.loss_sum += float(loss.detach())
         done.tokens += batch.input_ids.numel()
         if not math.isfinite(done.loss_sum) and not done.guilty:
             done.guilty = list(batch.ids)
+    average_gradients(model, accelerator)
     return done
 
 
@@ -205,15 +223,38 @@ def _make_smaller(model: Any, accelerator: Accelerator, position: Position, erro
         torch.cuda.empty_cache()
 
 
+def _unscale(parameters: Sequence[torch.nn.Parameter], scale: float) -> None:
+    if scale != 1.0:
+        for parameter in parameters:
+            if parameter.grad is not None:
+                parameter.grad.div_(scale)
+
+
+def _scale_less(model: Any, position: Position) -> None:
+    """After a gradient that was too large for float16."""
+    position.loss_scale, position.steps_at_scale = position.loss_scale / 2, 0
+    model.zero_grad(set_to_none=True)
+
+
+def _scale_more(position: Position) -> None:
+    """Where the present scale has held for long."""
+    if position.loss_scale == 1.0:
+        return
+    position.steps_at_scale += 1
+    if position.steps_at_scale == STEPS_TO_LARGER:
+        position.loss_scale, position.steps_at_scale = 2 * position.loss_scale, 0
+
+
 def _seed(*parts: int) -> int:
     """A seed that depends on every part, so that dropout needs no saved generator state."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
 
 
-def _not_finite(loss: float, norm: float, step: int, rows: Sequence[str]) -> PersonaError:
+def _not_finite(loss: float, norm: float, step: int, rows: Sequence[str], dtype: torch.dtype) -> PersonaError:
     ids = ", ".join(dict.fromkeys(rows))
+    otherwise = " or --dtype float32: float16 ends at 65504" if dtype == torch.float16 else ""
     return PersonaError(
         f"Training stopped at step {step}: the loss is {loss:g} and the gradient norm {norm:g}.",
         where=f"rows {ids}",
-        fix="look at these rows; if they are sound, use a lower --learning-rate",
+        fix=f"look at these rows; if they are sound, use a lower --learning-rate{otherwise}",
     )

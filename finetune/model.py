@@ -1,46 +1,95 @@
 """The base with LoRA matrices on it, ready to be trained, and the guard against a silent error of 4-bit training on CPU."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from finetune.memory import Held, Holding, choose_holding
 from finetune.settings import FinetuneSettings
 from persona.base import Base
 from persona.errors import PersonaError
 
 if TYPE_CHECKING:
     import torch
+    from accelerate import Accelerator
+
+
+PROBE_SCALE = 1024.0
+"""So that the gradient of the check does not vanish in float16, where it is small; elsewhere it changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A base with its adapter: `parameters` counts the base's own."""
+    """A base with its adapter: `parameters` counts the base's own; `why` it is held so, where that was chosen."""
 
     model: Any
     quantization: str
     dtype: str
     parameters: int
+    why: str = ""
 
 
-def load(base: Base, settings: FinetuneSettings, device: "torch.device", *, bfloat16: bool) -> Loaded:
-    """The base on `device` with a fresh adapter in front of it, checked once.
+def load(
+    base: Base, settings: FinetuneSettings, device: "torch.device", *, dtype: "torch.dtype", holding: Holding
+) -> Loaded:
+    """The base on `device`, held so and computing in `dtype`, with a fresh adapter in front of it, checked once.
 
-    Raises `PersonaError` when 4 bits were asked for and do not work here, or when the base cannot be trained.
+    Raises `PersonaError` when the base cannot be trained.
     """
-    import torch
+    loaded = adapted(base, settings, device, dtype=dtype, holding=holding)
+    check_gradient(loaded.model, base.name)
+    return loaded
 
+
+def adapted(
+    base: Base, settings: FinetuneSettings, device: "torch.device", *, dtype: "torch.dtype", holding: Holding
+) -> Loaded:
+    """The same, not checked yet."""
     from persona.engines.local import load_model
 
-    quantization = choose_quantization(settings.quantization, device)
-    dtype = torch.bfloat16 if bfloat16 else torch.float32
-    base_model = load_model(base, quantization=quantization, device=device, dtype=dtype)
+    base_model = load_model(base, quantization=holding.quantization, device=device, dtype=dtype)
     parameters = int(base_model.num_parameters())
     guard_4bit(base_model)
     model = add_lora(base_model, settings)
-    check_gradient(model, base.name)
-    return Loaded(model, quantization, str(dtype).removeprefix("torch."), parameters)
+    return Loaded(model, holding.quantization, str(dtype).removeprefix("torch."), parameters, holding.why)
 
 
-def choose_quantization(wanted: str, device: "torch.device") -> Literal["nf4", "none"]:
+def hold(
+    base: Base,
+    settings: FinetuneSettings,
+    accelerator: "Accelerator",
+    *,
+    dtype: "torch.dtype",
+    before: Held | None = None,
+) -> Holding:
+    """How a run holds the base, on all its processes alike: as asked for, else as `before`, else what memory allows.
+
+    `before` is how the run to go on with held it: the memory that happens to be free must not change its numbers.
+    Raises `PersonaError` when 4 bits were asked for and do not work here.
+    """
+    import torch
+
+    from finetune.parallel import least
+    from finetune.probe import size
+
+    device = accelerator.device
+    if settings.quantization != "auto":
+        return Holding(choose_quantization(settings.quantization, device))
+    refused = _why_not_4bit(device)
+    if before == "none" or (before == "nf4" and not refused):
+        return Holding(before, "as this run began")
+    on_gpu = device.type == "cuda"
+    return choose_holding(
+        size(base.config) if on_gpu else {},
+        device.type,
+        least(accelerator, torch.cuda.mem_get_info(device)[0]) if on_gpu else 0.0,
+        refused=refused,
+        number_bytes=dtype.itemsize,
+        rank=settings.rank,
+        forward_tokens=settings.forward_tokens,
+    )
+
+
+def choose_quantization(wanted: str, device: "torch.device") -> Held:
     """`auto` is nf4 where bitsandbytes works on this device. Raises `PersonaError` when nf4 is asked for in vain."""
     if wanted == "none":
         return "none"
@@ -110,15 +159,18 @@ def add_lora(model: Any, settings: FinetuneSettings) -> Any:
 def check_gradient(model: Any, base_name: str) -> None:
     """The gradient of a few tokens must be the same before and after an evaluation pass, and must not be zero.
 
-    Raises `PersonaError` when it is not, or when the base's forward cannot compute chosen logits alone.
+    Raises `PersonaError` when it is not, when it is more than float16 can hold, or when the base's forward cannot
+    compute chosen logits alone.
     """
     import torch
+
+    from finetune.loss import computes_in
 
     try:
         before = _probe(model)
         model.eval()
         with torch.no_grad():
-            _probe_loss(model)
+            probe_losses(model)
         after = _probe(model)
     except (TypeError, IndexError, ValueError) as error:
         raise PersonaError(
@@ -127,6 +179,11 @@ def check_gradient(model: Any, base_name: str) -> None:
         ) from error
     finally:
         model.train()
+    if computes_in(model) == torch.float16 and not before.isfinite().all():
+        raise PersonaError(
+            f"{base_name} computes numbers that float16 cannot hold: it ends at 65504.",
+            fix="--dtype float32, which takes twice the memory, or another base",
+        )
     if not float(before.norm()) > 0 or not float((after - before).norm()) <= 1e-2 * float(before.norm()):
         raise PersonaError(
             f"The gradient of {base_name} changes with an evaluation pass, so training it would go wrong.",
@@ -144,13 +201,14 @@ def _probe(model: Any) -> "torch.Tensor":
         if isinstance(module, torch.nn.Dropout):
             module.eval()
     model.zero_grad(set_to_none=True)
-    _probe_loss(model).backward()
+    (PROBE_SCALE * probe_losses(model).mean()).backward()
     gradients = [p.grad.flatten().float() for n, p in model.named_parameters() if p.grad is not None and "lora_B" in n]
     model.zero_grad(set_to_none=True)
-    return torch.cat(gradients)
+    return torch.cat(gradients) / PROBE_SCALE
 
 
-def _probe_loss(model: Any) -> "torch.Tensor":
+def probe_losses(model: Any) -> "torch.Tensor":
+    """Nats of each token of a short sequence that is the same for every base, with its gradient."""
     import torch
 
     from finetune.batches import Batch
@@ -161,7 +219,7 @@ def _probe_loss(model: Any) -> "torch.Tensor":
     ids = torch.arange(3, 27, device=device).reshape(2, 12) % model.config.get_text_config().vocab_size
     labels = ids.clone()
     labels[:, :4] = IGNORED
-    return token_losses(model, Batch(("probe", "probe"), ids, labels)).mean()
+    return token_losses(model, Batch(("probe", "probe"), ids, labels))
 
 
 def default_learning_rate(parameters: int) -> float:

@@ -1,72 +1,30 @@
 """The report of a run: one static HTML page that teaches what happened, and needs no script and nothing beside it."""
 
 import math
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from finetune.charts import Curve, Mark, Point, chart, noisy, tick
-from finetune.hints import WORST, Usual, WorstRow, hints
-from finetune.report import History
+from finetune.page_lines import samples, worst
+from finetune.report import Scores
+from finetune.told import EPOCHS_LISTED, Told, in_nats, spread
 from finetune.verdict import finite, training_losses, verdict
-from persona.pages import document, escaped, listed, more, paragraph, shown, table
-
-PROMPTS, MOMENTS, EPOCHS_LISTED = 12, 8, 24
-"""Of each, so many are on the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What is known about a run. `name` is what the user types for the character, `command` what repeats the run.
-
-    `metrics` are those of metrics.json; of them any may be missing. `samples` are (when, prompt, reply) in the order of
-    time, `when` such as "before training" and "epoch 2". `worst` is sorted, the highest loss first; `replies` are the
-    trained ones, and show what is usual. `memory` is in bytes, one number a step. `notes` are sentences of the plan.
-    """
-
-    character: str
-    name: str
-    base: str
-    command: str
-    metrics: Mapping[str, Any]
-    history: History
-    samples: Sequence[tuple[str, str, str]] = ()
-    worst: Sequence[WorstRow] = ()
-    replies: Sequence[str] = ()
-    memory: Sequence[float] = ()
-    notes: Sequence[str] = ()
-    clip_norm: float = 1.0
-
-    @property
-    def epoch_ends(self) -> list[int]:
-        """The numbers of the steps that ended an epoch."""
-        return [step.number for step in self.history.steps if step.ends_epoch]
-
-    @property
-    def boundaries(self) -> list[Mark]:
-        """Of the epochs, as far as that many can be told apart in a picture."""
-        return [Mark(step) for step in self.epoch_ends[:-1]] if len(self.epoch_ends) <= EPOCHS_LISTED else []
-
-    def number(self, key: str) -> float | None:
-        """A number of the metrics, None where there is none."""
-        value = self.metrics.get(key)
-        return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+from persona.pages import document, listed, more, paragraph, shown, table
 
 
 def training_page(told: Told) -> str:
     """The whole page. What is told alike gives the same text; whatever strangers wrote is escaped."""
-    found = verdict(told.history)
+    found = verdict(told.history, finished=told.is_finished)
     parts = [(anchor, title, body) for anchor, title, write in _SECTIONS if (body := write(told))]
-    lead = [f"<h1>{shown(told.character)}</h1>", paragraph(found.says, "lead"), paragraph(found.advice)]
+    advice = paragraph(found.advice) if told.is_finished else _going_on(told)
+    lead = [f"<h1>{shown(told.character)}</h1>", paragraph(found.says, "lead"), advice]
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     return document(f"{told.character}: training", "\n".join([*lead, _figures(told), _notes(told)]), parts, style)
 
 
 def _figures(told: Told) -> str:
     history = told.history
-    before, after, peak = finite(history.before.loss), _kept_loss(history), _peak(told)
+    before, after, peak = finite(history.before.loss), told.kept_loss, told.peak_memory
     seconds = told.number("seconds") or sum(step.seconds for step in history.steps if math.isfinite(step.seconds))
     speed = told.number("tokens_per_second")
     figures = [
@@ -81,15 +39,24 @@ def _figures(told: Told) -> str:
     return f'<ul class="figures">{items}</ul>' if items else ""
 
 
+def _going_on(told: Told) -> str:
+    """Of a run that was stopped: where it stands, what to type, and what it has left so far."""
+    planned, epoch = told.number("planned_steps"), told.history.best_epoch
+    at = f"step {len(told.history.steps):,}{f' of {planned:,.0f}' if planned else ''}"
+    kept = f"The adapter holds the weights after epoch {epoch}, the best one so far."
+    none = "No adapter is written before an epoch has ended: one that lies beside this page is of an earlier run."
+    where = paragraph(f"It stands at {at}; the same command goes on from there:")
+    return f"{where}<pre>{shown(told.command, 4_000)}</pre>{paragraph(kept if epoch else none)}"
+
+
 def _notes(told: Told) -> str:
-    at = f"It was stopped at step {len(told.history.steps):,}, before its end: the same command goes on from there."
-    stopped = [at] if told.metrics.get("finished") is False else []
-    notes = listed([*stopped, *map(shown, told.notes)], most=12)
-    return f'<aside class="notes">{notes}</aside>' if notes else ""
+    notes = listed([*map(shown, told.notes)], most=12)
+    return f'<aside class="notes">{paragraph("Before it began", "quiet")}{notes}</aside>' if notes else ""
 
 
 def _losses(told: Told) -> str:
-    history, found, ends = told.history, verdict(told.history), told.epoch_ends
+    history, ends = told.history, told.epoch_ends
+    found = verdict(history, finished=told.is_finished)
     moments = list(zip([0, *ends], [history.before, *history.epochs], strict=False))
     real, made = ([(at, getattr(scores, kind).loss) for at, scores in moments] for kind in ("real", "synthetic"))
     curves = [
@@ -108,8 +75,8 @@ def _losses(told: Told) -> str:
     )
     test = [finite(score.loss) for score in (history.before.test, history.test_after) if score]
     other = (
-        f"Lines of a second held-out part, by which nothing was chosen: {_loss(test[0])} before training, "
-        f"{_loss(test[1])} with the kept epoch."
+        f"Lines of a second held-out part, by which nothing was chosen: {in_nats(test[0])} before training, "
+        f"{in_nats(test[1])} with the kept epoch."
         if len(test) == 2 and None not in test
         else ""
     )
@@ -119,15 +86,19 @@ def _losses(told: Told) -> str:
 
 def _epochs(told: Told) -> str:
     history, ends, trained = told.history, told.epoch_ends, training_losses(told.history)
-    rows = [["before", "", "", _loss(history.before.real.loss), _loss(history.before.synthetic.loss)]]
-    for place in _spread(len(history.epochs), EPOCHS_LISTED, history.best_epoch - 1):
+    rows = [["before", "", "", *_held_out(history.before)]]
+    for place in spread(len(history.epochs), EPOCHS_LISTED, history.best_epoch - 1):
         scores, epoch = history.epochs[place], place + 1
-        row = [f"{epoch}", f"{ends[place]:,}" if place < len(ends) else "", _loss(trained.get(epoch))]
-        row += [_loss(scores.real.loss), _loss(scores.synthetic.loss)]
+        row = [f"{epoch}", f"{ends[place]:,}" if place < len(ends) else "", in_nats(trained.get(epoch))]
+        row += _held_out(scores)
         rows.append([f"<b>{cell}</b>" for cell in (f"{epoch}, kept", *row[1:])] if epoch == history.best_epoch else row)
-    head = ["epoch", "until step", "training loss", "held-out real lines", "held-out made rows"]
+    head = ["epoch", "until step", "training loss", "held-out real lines", "made rows", "all of them"]
     left_out = more(len(history.epochs) + 1 - len(rows))
-    return "".join([table(head, rows, numbers=range(1, 5)), *left_out]) if history.epochs else ""
+    return "".join([table(head, rows, numbers=range(1, 6)), *left_out]) if history.epochs else ""
+
+
+def _held_out(scores: Scores) -> list[str]:
+    return [in_nats(loss) for loss in (scores.real.loss, scores.synthetic.loss, scores.loss)]
 
 
 def _words(told: Told) -> str:
@@ -144,10 +115,11 @@ def _words(told: Told) -> str:
         "Training loss": "How much the lines that it trains on surprise the model, in nats a token: 0 is certainty, and "
         "less is better.",
         "Validation loss": "How much held-out lines surprise it, which it never trains on: only this tells how well it "
-        f"will speak in a talk that nobody has written{_unsure(told.history)}.",
+        f"will speak in a talk that nobody has written{_unsure(told)}.",
         "Over-fitting": "Learning the lines by heart instead of the voice in them: training loss goes on falling, while "
         "validation loss rises.",
-        "The kept epoch": "The adapter holds the weights as they were after the epoch with the lowest validation loss.",
+        "The kept epoch": "The adapter holds the weights as they were after the epoch with the lowest validation loss, "
+        "of all held-out lines together.",
         "Real lines, made rows": "Real lines were written by the character's author; made rows were made from card and "
         "lore by the builder, and are easier to guess.",
     }
@@ -155,8 +127,8 @@ def _words(told: Told) -> str:
     return f'<dl class="words">{"".join(parts)}</dl>'
 
 
-def _unsure(history: History) -> str:
-    before, after = finite(history.before.loss), _kept_loss(history)
+def _unsure(told: Told) -> str:
+    before, after = finite(told.history.before.loss), told.kept_loss
     if before is None or after is None or not after < before < 20:
         return ""
     return (
@@ -208,62 +180,11 @@ def _course(told: Told) -> str:
             "Memory",
             "GiB",
             [Curve("", "mean", memory)],
-            "What the trainer held. Where that is too much, a smaller <code>--forward-tokens</code> or "
+            "What the trainer held at each step. Where that is too much, a smaller <code>--forward-tokens</code> or "
             "<code>--gradient-checkpointing</code> needs less.",
         ),
     ]
     return f'<div class="charts">{"".join(pictures)}</div>' if any(pictures) else ""
-
-
-def _samples(told: Told) -> str:
-    """Each prompt with its answers over time."""
-    answers: dict[str, list[tuple[str, str]]] = {}
-    for when, prompt, reply in told.samples:
-        answers.setdefault(prompt, []).append((when, reply))
-    parts = [_answers(prompt, said, told.history.best_epoch) for prompt, said in list(answers.items())[:PROMPTS]]
-    said = f"The same prompts, answered again while {shown(told.character, 60)} was learning."
-    return "".join([paragraph(said), *parts, *more(len(answers) - PROMPTS)]) if parts else ""
-
-
-def _answers(prompt: str, said: Sequence[tuple[str, str]], kept: int) -> str:
-    at = next((place for place, (when, _) in enumerate(said) if when == f"epoch {kept}"), -1)
-    places = _spread(len(said), MOMENTS, at)
-    lines = (
-        f"<dt>{shown(when, 60)}{', kept' * (place == at)}</dt>"
-        f"<dd{' class=own' * (place == at)}>{shown(reply) if reply.strip() else '(nothing)'}</dd>"
-        for place in places
-        for when, reply in [said[place]]
-    )
-    rest = "".join(more(len(said) - len(places)))
-    return f'<article class="sample"><h3>{shown(prompt)}</h3><dl class="said">{"".join(lines)}</dl>{rest}</article>'
-
-
-def _worst(told: Told) -> str:
-    usual = Usual.of(told.replies, told.character)
-    rows = [_worst_row(row, hints(row.reply, told.character, usual)) for row in told.worst[:WORST]]
-    name = escaped(shlex.quote(told.name))
-    said = (
-        "The trained lines that the finished model still finds least probable (of a dialogue, the last one). Such a line "
-        "can be somebody else's, cut off or garbled; as often it is sound, and merely hard to guess. The hints are rules "
-        "of thumb. To clean the data with what the model found, and to train again:"
-    )
-    steps = [
-        f"<code>python -m data review {name}</code> writes the real ones among these lines, and more, into "
-        '<a href="review.tsv">review.tsv</a> beside this page, a table for any spreadsheet.',
-        "In its column <code>decision</code>, write <code>drop</code>, <code>keep</code>, or <code>fix</code> with the "
-        "right words under <code>text</code>.",
-        f'<code>persona build {name}</code> does so, and the command <a href="#repeat">at the end</a> trains again.',
-    ]
-    loop = f"<ol>{''.join(f'<li>{step}</li>' for step in steps)}</ol>"
-    return "".join([paragraph(said), loop, *rows]) if rows else ""
-
-
-def _worst_row(row: WorstRow, found: Sequence[str]) -> str:
-    made = "" if row.is_real else " · made from card and lore, not in the review: change these where it is wrong"
-    where = paragraph(f"loss {_loss(row.loss)} · <code>{shown(row.id, 120)}</code>{made}", "quiet")
-    before = paragraph(shown(row.before, 300), "line") if row.before.strip() else ""
-    marks = "".join(f'<span class="hint">{shown(hint, 120)}</span>' for hint in found)
-    return f'<article class="sample">{where}{before}{paragraph(shown(row.reply), "line own")}{marks}</article>'
 
 
 def _repeat(told: Told) -> str:
@@ -279,10 +200,9 @@ def _repeat(told: Told) -> str:
         "On the same rows this makes the same adapter: on a CPU bit for bit, on a GPU with "
         "<code>--deterministic</code>. Where nothing has changed it only says so; <code>--force</code> trains all the same."
     )
-    beside = (
-        'Beside this page, <a href="metrics.json">metrics.json</a> holds every number, and '
-        '<a href="dataset/report.html">dataset/report.html</a> shows what it was trained on.'
-    )
+    numbers = 'Beside this page, <a href="metrics.json">metrics.json</a> holds every number. '
+    data = '<a href="dataset/report.html">dataset/report.html</a> shows what it is trained on.'
+    beside = (numbers if told.history.best_epoch else "") + data
     return "".join(
         [
             f"<pre>{shown(told.command, 4_000)}</pre>",
@@ -309,36 +229,16 @@ _FACTS = (
 _SECTIONS: tuple[tuple[str, str, Callable[[Told], str]], ...] = (
     ("loss", "What it learned", _losses),
     ("words", "In plain words", _words),
-    ("samples", "Samples over time", _samples),
-    ("worst", "Lines to look at", _worst),
+    ("samples", "Samples over time", samples),
+    ("worst", "Lines to look at", worst),
     ("course", "Step by step", _course),
     ("repeat", "The same again", _repeat),
 )
 """Anchor, title and writer of each section; one without content is left out."""
 
 
-def _spread(count: int, most: int, also: int) -> list[int]:
-    """Places of `count`: all, or about `most` evenly over them, with the first, the last and `also`."""
-    if count <= most:
-        return list(range(count))
-    places = {round(part * (count - 1) / (most - 2)) for part in range(most - 1)}
-    return sorted(places | ({also} if 0 <= also < count else set()))
-
-
-def _kept_loss(history: History) -> float | None:
-    return finite(history.best.loss) if history.best_epoch else None
-
-
 def _known(points: Iterable[tuple[int, float | None]]) -> list[Point]:
     return [(at, value) for at, value in points if value is not None]
-
-
-def _peak(told: Told) -> float:
-    return max([told.number("peak_memory_bytes") or 0.0, *(size for size in told.memory if math.isfinite(size))])
-
-
-def _loss(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def _duration(seconds: float) -> str:

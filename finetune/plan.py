@@ -2,20 +2,34 @@
 
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from finetune.loop import Position, gradients
+from finetune.memory import gib
 from finetune.packing import passes
 from finetune.rows import trained_tokens
+from persona.errors import PersonaError
 from persona.prompt import Example
 
 if TYPE_CHECKING:
+    import torch
     from accelerate import Accelerator
+
+    from finetune.training import Training
 
 Plan = Sequence[Sequence[Sequence[int]]]
 """The rows of every step of every epoch."""
+
+USUAL_BASES: Mapping[str, Mapping[str, int]] = {
+    "0.6 B": {"parameters": 596_049_920, "linear": 440_401_920, "width": 630_784},
+    "1.7 B": {"parameters": 1_720_574_976, "linear": 1_409_286_144, "width": 1_089_536},
+    "4 B": {"parameters": 4_022_468_096, "linear": 3_633_315_840, "width": 2_064_384},
+    "8 B": {"parameters": 8_190_735_360, "linear": 6_945_767_424, "width": 2_727_936},
+    "14 B": {"parameters": 14_768_307_200, "linear": 13_212_057_600, "width": 4_014_080},
+}
+"""Numbers of Qwen3's bases (see `finetune.probe.size`), which those of other families of a size are close to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class Reckoning:
             f"{self.steps:,} steps, {self.trained_tokens:,} trained tokens, {self.logical_tokens:,} with their "
             f"prompts; {self.physical_tokens:,} go through the model{saved}",
             f"about {in_words(self.seconds + self.scoring_seconds)}, {self.seconds / self.steps:.2f} s a step; "
-            f"{self.memory_bytes / 2**30:.1f} GiB of memory",
+            f"at least {gib(self.memory_bytes)} of memory",
         ]
 
 
@@ -59,7 +73,12 @@ def rehearse(
     The forward passes of `position` are made smaller where memory asks for it. Times are reckoned by tokens.
     """
     steps = [rows for of_epoch in plan for rows in of_epoch]
-    sizes = [_tokens(examples, rows, accelerator.num_processes, position.forward_tokens, share) for rows in steps]
+    sizes, trained, logical = [], 0, 0
+    for rows in steps:
+        here = [examples[row] for row in rows]
+        sizes.append(_tokens(here, accelerator.num_processes, position.forward_tokens, share))
+        trained += sum(map(trained_tokens, here))
+        logical += sum(len(example.ids) for example in here)
     heaviest = steps[max(range(len(steps)), key=sizes.__getitem__)]
     seconds = 0.0
     for _ in range(2):  # the first pass warms up
@@ -70,8 +89,8 @@ def rehearse(
     return Reckoning(
         examples=len(examples),
         steps=len(steps),
-        trained_tokens=sum(trained_tokens(examples[row]) for rows in steps for row in rows),
-        logical_tokens=sum(len(examples[row].ids) for rows in steps for row in rows),
+        trained_tokens=trained,
+        logical_tokens=logical,
         physical_tokens=sum(sizes),
         seconds=seconds * sum(sizes) / max(sizes),
         memory_bytes=peak_memory_bytes(accelerator),
@@ -79,10 +98,66 @@ def rehearse(
     )
 
 
-def _tokens(examples: Sequence[Example], rows: Sequence[int], processes: int, budget: int, share: bool) -> int:
+def _tokens(examples: Sequence[Example], processes: int, budget: int, share: bool) -> int:
     """Tokens of a step that go through the model, padding included."""
-    parts = (passes(examples, rows[each::processes], budget, share=share) for each in range(processes))
+    numbers = range(len(examples))
+    parts = (passes(examples, numbers[each::processes], budget, share=share) for each in range(processes))
     return sum(one.tokens for part in parts for one in part)
+
+
+def surroundings(training: "Training") -> Iterator[str]:
+    """What the run needs of the disk, and what other bases would need of this device, in words.
+
+    The need is what `persona doctor` reckons with. Raises `PersonaError` behind the first where the disk is too small.
+    """
+    from finetune.callbacks import STATE_FOLDER
+    from finetune.checks import FEWEST_TOKENS, STATE_BYTES, space
+    from finetune.memory import needs
+    from finetune.model import choose_quantization
+
+    run, device = training.inputs.place.run, training.accelerator.device
+    trained = sum(p.numel() for p in training.loaded.model.parameters() if p.requires_grad)
+    there = sum(file.stat().st_size for file in (run / STATE_FOLDER).rglob("*") if file.is_file())
+    disk = space(run, max(0, trained * STATE_BYTES - there), "a smaller base or --rank")
+    yield f"disk: {disk.found}"
+    if disk.status == "problem":
+        raise PersonaError(f"There is no room for the run: {disk.found}.", fix=disk.fix)
+    nf4 = choose_quantization("auto", device) == "nf4"
+    number_bytes = 4 if training.loaded.dtype == "float32" else 2
+    needed = {
+        name: needs(size, nf4=nf4, number_bytes=number_bytes, rank=training.settings.rank).bytes(FEWEST_TOKENS)
+        for name, size in USUAL_BASES.items()
+    }
+    said = f"other bases would need, with --forward-tokens {FEWEST_TOKENS}"
+    yield f"{said}: {compared(needed, _free_memory(device))}"
+
+
+def compared(needed: Mapping[str, float], free: float) -> str:
+    """Bytes that bases need, by their size and growing, against those that are free, in words."""
+    each = ", ".join(f"{gib(need)} for {size}" for size, need in needed.items())
+    fitting = [size for size, need in needed.items() if need <= free]
+    largest = f"{fitting[-1]} is the largest of these that fits" if fitting else "none of these fits"
+    return f"{each} parameters; {gib(free)} are free, so {largest}"
+
+
+def _free_memory(device: "torch.device") -> int:
+    """Bytes on the device, with those that this process holds: another base would stand in the place of this one."""
+    import psutil
+    import torch
+
+    from finetune.memory import main_memory
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    return main_memory()[0] + int(psutil.Process().memory_info().rss)
+
+
+def with_scoring(training: "Training", reckoning: Reckoning, seconds: float) -> Reckoning:
+    """The reckoning with what the held-out lines took once."""
+    inputs, memory = training.inputs, peak_memory_bytes(training.accelerator)
+    each_epoch = len(inputs.real) + len(inputs.synthetic)
+    share = each_epoch / max(1, each_epoch + len(inputs.test))
+    return replace(reckoning, memory_bytes=memory, scoring_seconds=seconds * share * len(training.plan))
 
 
 def peak_memory_bytes(accelerator: "Accelerator") -> int:

@@ -71,14 +71,14 @@ def _how_it_ended(status: int, errors: bytes) -> str:
 
 
 def device() -> dict[str, Any]:
-    """The device that training uses, memory in bytes, and whether it computes in bfloat16."""
+    """The device that training uses, memory in bytes, and the precision that it computes in."""
     import torch
     from accelerate import PartialState
 
-    from finetune.parallel import uses_bfloat16
+    from finetune.parallel import compute_dtype
 
     used = PartialState().device
-    facts: dict[str, Any] = {"type": used.type, "bfloat16": uses_bfloat16("auto", used)}
+    facts: dict[str, Any] = {"type": used.type, "dtype": str(compute_dtype("auto", used)).removeprefix("torch.")}
     facts["built_for_gpu"] = bool(torch.version.cuda or getattr(torch.version, "hip", None))
     if used.type == "cuda":
         free, total = torch.cuda.mem_get_info(used)
@@ -102,7 +102,7 @@ def arithmetic() -> dict[str, Any]:
     from accelerate import PartialState
 
     from finetune.model import choose_quantization, guard_4bit
-    from finetune.parallel import uses_bfloat16
+    from finetune.parallel import compute_dtype
     from persona.errors import PersonaError
 
     device = PartialState().device
@@ -117,7 +117,7 @@ def arithmetic() -> dict[str, Any]:
         return {"refused": error.what}
     from bitsandbytes.nn import Linear4bit
 
-    dtype = torch.bfloat16 if uses_bfloat16("auto", device) else torch.float32
+    dtype = compute_dtype("auto", device)
     layer = Linear4bit(128, 64, bias=False, compute_dtype=dtype, quant_type="nf4", compress_statistics=True)
     layer.load_state_dict({"weight": weight.cpu()})
     layer.to(device)

@@ -2,14 +2,30 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from finetune.loop import Step
 
 LINES = 20
 """Plain lines printed over a whole run, at most one a second."""
+
+SECONDS = 10
+"""Between two lines about rows that are read."""
+
+T = TypeVar("T")
+
+
+def counted(items: Iterable[T], total: int, what: str, *, mute: bool) -> Iterator[T]:
+    """The same items; where they take long, it prints now and then how many there were."""
+    shown = time.monotonic()
+    for number, item in enumerate(items):
+        if not mute and time.monotonic() - shown > SECONDS:
+            print(f"{what}: {number:,} of {total:,}", flush=True)
+            shown = time.monotonic()
+        yield item
 
 
 class Progress:

@@ -29,12 +29,14 @@ def find_rate(training: "Training") -> tuple[float, str]:
     default = default_learning_rate(training.loaded.parameters)
     examples, settings = training.inputs.train, training.settings
     weights = trained_weights(training.loaded.model)
-    before = row_sums(training.model, examples, training.accelerator, share=training.share)
     per_step = len(training.plan[0][0])
     epochs = range(-(-STEPS * per_step // len(examples)))
     lengths = [len(example.ids) for example in examples]
     plan = [plan_epoch(lengths, seed=settings.seed, epoch=epoch, rows_per_step=per_step) for epoch in epochs]
-    steps = [rows for of_epoch in plan for rows in of_epoch]
+    steps = [rows for of_epoch in plan for rows in of_epoch][:STEPS]
+    used = sorted({row for rows in steps for row in rows})
+    sums = row_sums(training.model, [examples[row] for row in used], training.accelerator, share=training.share)
+    before = dict(zip(used, sums, strict=True))
     now = 0.0
     running = train(
         training.model,
@@ -58,7 +60,7 @@ def find_rate(training: "Training") -> tuple[float, str]:
         nats, tokens = map(sum, zip(*(before[row] for row in steps[step.number - 1]), strict=True))
         return step.loss * tokens / nats
 
-    points = range_test(step_loss, low=default / AROUND, high=default * AROUND, steps=min(STEPS, len(steps)))
+    points = range_test(step_loss, low=default / AROUND, high=default * AROUND, steps=len(steps))
     running.close()
     training.loaded.model.zero_grad(set_to_none=True)
     restore(training.loaded.model, weights)

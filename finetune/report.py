@@ -45,6 +45,12 @@ class Scores:
         """The loss that chooses the epoch: of all held-out lines together, the voice and the facts; None without any."""
         return Score(self.real.nats + self.synthetic.nats, self.real.tokens + self.synthetic.tokens, 0.0, 0).loss
 
+    def shown(self) -> str:
+        """The losses in words."""
+        named = (("real lines", self.real.loss), ("made rows", self.synthetic.loss))
+        texts = [f"{name} {loss:.3f}" for name, loss in named if loss is not None]
+        return "held-out loss " + ", ".join(texts) if texts else "nothing is held out"
+
 
 NOTHING_SCORED = Scores(Score(0.0, 0, 0.0, 0), Score(0.0, 0, 0.0, 0))
 
@@ -55,6 +61,9 @@ class History:
 
     before: Scores = NOTHING_SCORED
     steps: "list[Step]" = field(default_factory=list)
+    memory: list[int] = field(default_factory=list)
+    """Bytes held at each step (see `finetune.callbacks.note_memory`); no part of what the training comes to."""
+
     epochs: list[Scores] = field(default_factory=list)
     best_epoch: int = 0
     test_after: Score | None = None

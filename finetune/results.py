@@ -3,19 +3,20 @@
 import errno
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.checkpoint import save_adapter
-from finetune.hints import worst_rows
+from finetune.hints import REPLIES_READ, worst_rows
 from finetune.loop import CLIP_NORM
-from finetune.page import Told, training_page
+from finetune.page import training_page
 from finetune.picture import draw_losses
 from finetune.plan import peak_memory_bytes
 from finetune.report import losses, metrics_of, model_card, summary
 from finetune.rows import read_split
 from finetune.state import remove
-from finetune.validation import row_losses
+from finetune.told import Told
 from persona.contract import Contract
 from persona.errors import PersonaError
 from persona.files import write_atomic, write_json, write_jsonl
@@ -45,19 +46,25 @@ KEPT_WITH_THE_WEIGHTS = (
 )
 
 
-def write_results(training: "Training", *, finished: bool) -> None:
+def write_results(training: "Training", scored: Mapping[str, float], *, finished: bool) -> None:
     """The adapter folder of the weights in the model, then the files beside it, and where they are on the screen.
 
+    `scored` are the losses of trained rows by their ids, none where there are no weights to keep.
     Each is replaced whole, the adapter first. They become one run's again only at the end: the caller forgets the
     training states after it, so that a run that was cut off goes on from the last one and writes all of them anew.
+    Of a run that was stopped before its first epoch had ended, there is nothing to keep: only the page is written.
     Raises `PersonaError` when they cannot be written.
     """
-    run = training.inputs.place.run
-    metrics = metrics_of(training.history, _facts(training) | {"finished": finished})
+    run, facts = training.inputs.place.run, _facts(training) | {"finished": finished}
     try:
+        if not training.best:
+            _write_page(training, facts, {})
+            training.progress.say(f"report of what was trained so far: {run / 'report.html'}")
+            return
+        metrics = metrics_of(training.history, facts)
         _write_adapter(training, metrics)
         _forget_leftovers(run)
-        _write_numbers_and_pages(training, metrics)
+        _write_numbers_and_page(training, metrics, scored)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         what = "The disk is full" if full else error.strerror or str(error)
@@ -91,7 +98,7 @@ def _forget_leftovers(run: Path) -> None:
             remove(path)
 
 
-def _write_numbers_and_pages(training: "Training", metrics: Mapping[str, Any]) -> None:
+def _write_numbers_and_page(training: "Training", metrics: Mapping[str, Any], scored: Mapping[str, float]) -> None:
     inputs, place, history = training.inputs, training.inputs.place, training.history
     write_json(place.run / "metrics.json", metrics)
     draw_losses(
@@ -102,19 +109,27 @@ def _write_numbers_and_pages(training: "Training", metrics: Mapping[str, Any]) -
         validation=losses(history),
         kept_epoch=history.best_epoch,
     )
-    scored = row_losses(training.model, inputs.train[:ROWS_SCORED], training.accelerator, share=training.share)
     _write_row_losses(training, scored)
-    rows = read_split(place.dataset, "train", training.name)
+    _write_page(training, metrics, scored)
+
+
+def _write_page(training: "Training", metrics: Mapping[str, Any], scored: Mapping[str, float]) -> None:
+    inputs, place = training.inputs, training.inputs.place
+    # Every row has an example, so these are at least the rows that were scored.
+    rows = list(islice(read_split(place.dataset, "train", training.name), ROWS_SCORED))
+    every = max(1, inputs.rows["train"] // REPLIES_READ)
+    spread = islice(read_split(place.dataset, "train", training.name), 0, None, every)
     told = Told(
         character=inputs.card.name,
         name=training.name,
         base=inputs.base.name,
         command=training.settings.command(training.name),
         metrics=metrics,
-        history=history,
+        history=training.history,
         samples=training.samples,
         worst=worst_rows(scored, rows),
-        replies=[reply for row in rows for reply in row.replies],
+        replies=[reply for row in spread for reply in row.replies],
+        memory=training.history.memory,
         notes=training.notes,
         clip_norm=CLIP_NORM,
     )
@@ -124,7 +139,8 @@ def _write_numbers_and_pages(training: "Training", metrics: Mapping[str, Any]) -
 def _facts(training: "Training") -> dict[str, Any]:
     inputs, loaded = training.inputs, training.loaded
     return {
-        "peak_memory_bytes": peak_memory_bytes(training.accelerator),
+        "planned_steps": training.steps,
+        "peak_memory_bytes": max([peak_memory_bytes(training.accelerator), *training.history.memory]),
         "base": inputs.base.name,
         "base_revision": inputs.base.revision,
         "base_parameters": loaded.parameters,

@@ -4,10 +4,12 @@ import hashlib
 import json
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from finetune.encoded import on_disk
 from persona.card import CharacterCard
 from persona.conversation import Conversation
 from persona.errors import PersonaError
@@ -20,29 +22,28 @@ _POOL = 16
 _DISCORD = re.compile(r"(?<![a-z])discord(?![a-z])", re.IGNORECASE)
 
 
-def read_split(dataset: Path, split: str, name: str) -> list[Conversation]:
-    """The rows of `dataset`/`split`.jsonl; none where the builder made no such file.
+def read_split(dataset: Path, split: str, name: str) -> Iterator[Conversation]:
+    """The rows of `dataset`/`split`.jsonl, read one at a time; none where the builder made no such file.
 
     Raises `PersonaError` for a row that is none, and for text that came from Discord.
     """
     file = dataset / f"{split}.jsonl"
     if not file.is_file() and split != "train":
-        return []
+        return
     if not file.is_file():
         raise PersonaError(f"There is no dataset for {name!r} yet.", where=str(file), fix=f"python -m data {name}")
-    rows = []
-    for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
-        if line.strip():
-            where = f"{file}, line {number}"
-            try:
-                row = Conversation.from_row(json.loads(line), where)
-            except (ValueError, TypeError) as error:
-                raise PersonaError(
-                    f"A dataset row cannot be read: {error}", where=where, fix=f"python -m data {name}"
-                ) from error
-            _refuse_discord(row, where)
-            rows.append(row)
-    return rows
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                where = f"{file}, line {number}"
+                try:
+                    row = Conversation.from_row(json.loads(line), where)
+                except (ValueError, TypeError) as error:
+                    raise PersonaError(
+                        f"A dataset row cannot be read: {error}", where=where, fix=f"python -m data {name}"
+                    ) from error
+                _refuse_discord(row, where)
+                yield row
 
 
 def _refuse_discord(row: Conversation, where: str) -> None:
@@ -57,29 +58,32 @@ def _refuse_discord(row: Conversation, where: str) -> None:
 
 def encode_rows(
     rows: Iterable[Conversation], card: CharacterCard, template: ChatTemplate
-) -> tuple[list[Example], list[str], list[str]]:
-    """Ids and labels of every row, the replies that do not fit the context, and what its prompts had to cut or alter.
+) -> tuple[Sequence[Example], list[str], Counter[str]]:
+    """Ids and labels of every row, on disk; the replies that do not fit the context; what prompts had to cut or alter.
 
-    Raises `PersonaError` naming the first row that would train nothing at all.
+    The last are counted in rows. Raises `PersonaError` naming the first row that would train nothing at all.
     """
-    examples: list[Example] = []
     skipped: list[str] = []
-    notes: list[str] = []
-    for row in rows:
-        reasons: list[str] = []
-        told: list[str] = []
-        encoded = encode(row, card, template, on_skip=reasons.append, on_note=told.append)
-        made = [example for example in encoded if trained_tokens(example)]
-        notes += dict.fromkeys(told)
-        if not made:
-            raise PersonaError(
-                f"Row {row.id!r} has no trained token: {reasons[0] if reasons else f'it holds no reply of {card.name}'}.",
-                where=f"context of {template.context} tokens",
-                fix="remove the row, or train with a longer --context if the base has one",
-            )
-        examples += made
-        skipped += [f"{row.id}: {reason}" for reason in reasons]
-    return examples, skipped, notes
+    notes: Counter[str] = Counter()
+
+    def encoded() -> Iterator[Example]:
+        for row in rows:
+            reasons: list[str] = []
+            told: list[str] = []
+            made = encode(row, card, template, on_skip=reasons.append, on_note=told.append)
+            trained = [example for example in made if trained_tokens(example)]
+            if not trained:
+                raise PersonaError(
+                    f"Row {row.id!r} has no trained token: "
+                    f"{reasons[0] if reasons else f'it holds no reply of {card.name}'}.",
+                    where=f"context of {template.context} tokens",
+                    fix="remove the row, or train with a longer --context if the base has one",
+                )
+            skipped.extend(f"{row.id}: {reason}" for reason in reasons)
+            notes.update(dict.fromkeys(told, 1))
+            yield from trained
+
+    return on_disk(encoded()), skipped, notes
 
 
 def trained_tokens(example: Example) -> int:
@@ -101,7 +105,7 @@ def plan_epoch(likeness: Sequence[Any], *, seed: int, epoch: int, rows_per_step:
     """The steps of one epoch, each a list of row numbers; every row occurs once, and one step holds what remains.
 
     Rows of a step are alike in `likeness`, a value a row: their lengths, so that there is little padding, or their ids,
-    so that their prompts can be shared.
+    so that their prompts can be shared. It is asked for where it is needed, and not held for the whole epoch.
     """
     rng = random.Random(f"{seed} order {epoch}")
     rows = list(range(len(likeness)))

@@ -1,6 +1,7 @@
 """The same questions answered again and again while a model learns, so that a person can hear it change."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from persona.card import CharacterCard
@@ -17,18 +18,23 @@ REPLY_TOKENS = 48
 Question = tuple[str, tuple[int, ...]]
 
 
-def sample_prompts(rows: Sequence[Conversation], card: CharacterCard, template: ChatTemplate) -> list[Question]:
+def sample_prompts(rows: Iterable[Conversation], card: CharacterCard, template: ChatTemplate) -> list[Question]:
     """(words, ids of the prompt) of who the character is, and of the first held-out turns that somebody says to it."""
-    talks: list[tuple[Message, ...]] = [(Message("user", "Who are you?"),)]
-    asked = [row for row in rows if row.is_real and row.messages[0].role == "user"]
-    talks += [row.messages[: [m.role for m in row.messages].index("assistant")] for row in asked]
-    chosen = list(dict.fromkeys(talks))[:QUESTIONS]
+    asked = (row.messages for row in rows if row.is_real and row.messages[0].role == "user")
+    talks = (messages[: [m.role for m in messages].index("assistant")] for messages in asked)
+    chosen: dict[tuple[Message, ...], None] = {}
+    for talk in chain([(Message("user", "Who are you?"),)], talks):
+        chosen[talk] = None
+        if len(chosen) == QUESTIONS:
+            break
     return [(talk[-1].content, compose(talk, card, template)[0].ids) for talk in chosen]
 
 
 def answers(model: Any, questions: Sequence[Question], template: ChatTemplate, accelerator: "Accelerator") -> list[str]:
     """The most probable answer to each, as far as `REPLY_TOKENS`; afterwards the model trains again if it did before."""
     import torch
+
+    from finetune.parallel import is_sharded
 
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
@@ -48,6 +54,7 @@ def answers(model: Any, questions: Sequence[Question], template: ChatTemplate, a
                 use_cache=True,
                 eos_token_id=list(template.stop_ids),
                 pad_token_id=template.stop_ids[0],
+                synced_gpus=is_sharded(inner),
             )
             said.append(template.decode(made[0, len(ids) :].tolist()).strip())
     inner.train(was_training)

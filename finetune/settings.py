@@ -14,7 +14,8 @@ from finetune.schedule import Schedule
 from persona.errors import PersonaError
 
 Quantization = Literal["auto", "nf4", "none"]
-ComputeDtype = Literal["auto", "bfloat16", "float32"]
+ComputeDtype = Literal["auto", "bfloat16", "float16", "float32"]
+Parallel = Literal["auto", "ddp", "fsdp"]
 Tracker = Literal["none", "tensorboard", "wandb", "trackio"]
 
 OF_THE_MOMENT = frozenset({"save_every", "max_minutes", "tracker"})
@@ -66,11 +67,13 @@ class FinetuneSettings:
     context: int | None = None
     """Longest sequence in tokens; default what the base was made for."""
     quantization: Quantization = "auto"
-    """How the frozen base is held: nf4 (4 bits, double quantization; Dettmers et al., 2023), none, or nf4 where it works."""
+    """How the frozen base is held: nf4 (4 bits; Dettmers et al., 2023) or none; auto: none where a GPU has room for it."""
     dtype: ComputeDtype = "auto"
-    """Precision of the base's arithmetic; the adapter is always trained in float32."""
+    """Precision of the base's arithmetic (auto: what the hardware has units for); the adapter is trained in float32."""
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them: less memory, about a third slower."""
+    parallel: Parallel = "auto"
+    """How several processes share the base: ddp holds it whole on each, fsdp a part of it; auto: ddp where one device has room."""
     deterministic: bool = False
     """Only repeatable kernels on a GPU, slower; a CPU run repeats bit for bit without it."""
     save_every: int = 50

@@ -9,7 +9,9 @@ import torch
 from finetune.checkpoint import Weights, restore, trained_weights
 from finetune.inputs import Inputs
 from finetune.loop import Position, Step
+from finetune.parallel import is_sharded
 from finetune.report import History, Score, Scores
+from finetune.schedule import should_stop
 from finetune.settings import OF_THE_MOMENT, FinetuneSettings
 from finetune.state import State
 from persona.errors import PersonaError
@@ -57,6 +59,13 @@ class Training:
         """Of the whole run."""
         return sum(map(len, self.plan))
 
+    def has_ended_early(self) -> bool:
+        """Whether so many epochs as `patience` says were no better than the best before them."""
+        losses = [scores.loss for scores in self.history.epochs]
+        known = [loss for loss in losses if loss is not None]
+        patience = self.settings.patience
+        return patience is not None and len(known) == len(losses) > 0 and should_stop(known, patience)
+
     def call(self, moment: Moment) -> None:
         """Tell everybody who wants to know that this moment has come."""
         for callback in self.callbacks.get(moment, ()):
@@ -72,12 +81,18 @@ class Training:
         # A number for each field of each step: as JSON, a hundred thousand of them would be long.
         steps = [astuple(step) for step in self.history.steps]
         tensors["steps/all"] = torch.tensor(steps, dtype=torch.float64).reshape(len(steps), len(fields(Step)))
+        tensors["steps/memory"] = torch.tensor(self.history.memory, dtype=torch.int64)
         record = {
             "fingerprint": self.fingerprint,
             "made_from": self.made_from(),
             "learning_rate": self.learning_rate,
             "notes": self.notes,
             "forward_tokens": self.position.forward_tokens,
+            "loss_scale": self.position.loss_scale,
+            "steps_at_scale": self.position.steps_at_scale,
+            "dtype": self.loaded.dtype,
+            "quantization": self.loaded.quantization,
+            "parallel": "fsdp" if is_sharded(self.model) else "ddp",
             "before": asdict(self.history.before),
             "epochs": [asdict(scores) for scores in self.history.epochs],
             "best_epoch": self.history.best_epoch,
@@ -124,6 +139,9 @@ class Training:
         self.position.step = state.step
         self.learning_rate, self.notes = state.record["learning_rate"], list(state.record["notes"])
         self.position.forward_tokens = state.record["forward_tokens"]
+        if state.record.get("dtype") == self.loaded.dtype:  # On another machine, the scale of what it computes in.
+            self.position.loss_scale = state.record["loss_scale"]
+            self.position.steps_at_scale = state.record["steps_at_scale"]
         self.samples = [tuple(each) for each in state.record["samples"]]
         kinds = get_type_hints(Step).values()
         self.history = History(
@@ -131,6 +149,7 @@ class Training:
             steps=[
                 Step(*(kind(x) for kind, x in zip(kinds, row, strict=True))) for row in groups["steps"]["all"].tolist()
             ],
+            memory=groups["steps"]["memory"].tolist(),
             epochs=[_scores(scores) for scores in state.record["epochs"]],
             best_epoch=state.record["best_epoch"],
         )

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 
-from finetune.batches import Batch, lay_out
+from finetune.batches import lay_out
+from finetune.encoded import OnAccess
 from finetune.loss import token_losses
 from finetune.packing import passes
 from finetune.parallel import summed
@@ -20,6 +21,11 @@ from persona.template import ChatTemplate
 FORWARD_TOKENS = 8_192
 """Without gradients, twice what training takes at once."""
 
+POOL = 2_048
+"""Examples among which neighbours are looked for, and which are held in memory together."""
+
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
@@ -30,9 +36,14 @@ class HeldOut:
     bytes: int
 
 
-def held_out(examples: Sequence[Example], template: ChatTemplate) -> list[HeldOut]:
+def held_out(examples: Sequence[Example], template: ChatTemplate) -> Sequence[HeldOut]:
     """Find the replies in labels: a reply is a run of trained tokens, its end of turn the run's tail."""
-    return [HeldOut(example, *_text_of(example, template)) for example in examples]
+
+    def row(number: int) -> HeldOut:
+        example = examples[number]
+        return HeldOut(example, *_text_of(example, template))
+
+    return OnAccess(range(len(examples)), row)
 
 
 def _text_of(example: Example, template: ChatTemplate) -> tuple[tuple[bool, ...], int]:
@@ -56,30 +67,31 @@ def _closing(run: Sequence[int], end_of_turn: Sequence[int]) -> int:
 
 
 def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator, *, share: bool) -> dict[str, float]:
-    """Nats per trained token of every row by its id, the worst of its sequences; on this process alone."""
+    """Nats per trained token of every row by its id, the worst of its sequences; by all processes together."""
     losses: dict[str, float] = {}
-    for number, (nats, tokens) in row_sums(model, examples, accelerator, share=share).items():
-        id = examples[number].id
-        losses[id] = max(nats / tokens, losses.get(id, 0.0))
+    sums = row_sums(model, examples, accelerator, share=share)
+    for example, (nats, tokens) in zip(examples, sums, strict=True):
+        losses[example.id] = max(nats / tokens, losses.get(example.id, 0.0))
     return losses
 
 
 @torch.no_grad()
 def row_sums(
     model: Any, examples: Sequence[Example], accelerator: Accelerator, *, share: bool
-) -> dict[int, tuple[float, int]]:
-    """(nats, trained tokens) of every example by its number, on this process alone."""
+) -> list[tuple[float, int]]:
+    """(nats, trained tokens) of every example, by all processes together."""
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
     inner.eval()
-    sums: dict[int, tuple[float, int]] = {}
-    for numbers, batch in _batches(examples, accelerator.device, share):
-        flat = token_losses(inner, batch).double().cpu()
-        counts = [trained_tokens(examples[number]) for number in numbers]
-        for number, of_row in zip(numbers, flat.split(counts), strict=True):
-            sums[number] = float(of_row.sum()), len(of_row)
+    nats, tokens = [0.0] * len(examples), []
+    for first, pool in _pools(examples):
+        counts = [trained_tokens(example) for example in pool]
+        for numbers, losses in _losses(inner, pool, accelerator, share):
+            for number, of_row in zip(numbers, losses.split([counts[each] for each in numbers]), strict=True):
+                nats[first + number] = float(of_row.sum())
+        tokens += counts
     inner.train(was_training)
-    return sums
+    return list(zip(summed(accelerator, nats), tokens, strict=True))
 
 
 @torch.no_grad()
@@ -88,24 +100,40 @@ def score(model: Any, rows: Sequence[HeldOut], accelerator: Accelerator, *, shar
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
     inner.eval()
-    nats = tokens = text_nats = 0.0
-    mine = rows[accelerator.process_index :: accelerator.num_processes]
-    for numbers, batch in _batches([row.example for row in mine], accelerator.device, share):
-        losses = token_losses(inner, batch).double().cpu()
-        is_text = torch.tensor([flag for number in numbers for flag in mine[number].is_text])
-        nats += float(losses.sum())
-        tokens += len(losses)
-        text_nats += float(losses[is_text].sum())
-        if not losses.isfinite().all():
-            raise PersonaError(
-                "A held-out loss is not a number.", where=f"rows {', '.join(batch.ids)}", fix="a lower --learning-rate"
-            )
+    nats = tokens = text_nats = size = 0.0
+    for _, pool in _pools(rows):
+        size += sum(row.bytes for row in pool)
+        for numbers, losses in _losses(inner, [row.example for row in pool], accelerator, share):
+            is_text = torch.tensor([flag for number in numbers for flag in pool[number].is_text])
+            nats += float(losses.sum())
+            tokens += len(losses)
+            text_nats += float(losses[is_text].sum())
+            if not losses.isfinite().all():
+                where = f"rows {', '.join(pool[number].example.id for number in numbers)}"
+                raise PersonaError("A held-out loss is not a number.", where=where, fix="a lower --learning-rate")
     inner.train(was_training)
     nats, tokens, text_nats = summed(accelerator, [nats, tokens, text_nats])
-    return Score(nats, int(tokens), text_nats, sum(row.bytes for row in rows))
+    return Score(nats, int(tokens), text_nats, int(size))
 
 
-def _batches(examples: Sequence[Example], device: torch.device, share: bool) -> Iterator[tuple[list[int], Batch]]:
-    """Every example once: their numbers in the order in which they lie in the batch, and the batch."""
-    for one in passes(examples, range(len(examples)), FORWARD_TOKENS, share=share):
-        yield list(one.examples), lay_out(examples, one, device)
+def _pools(rows: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
+    """The rows, `POOL` of them at a time, each time with the number of the first."""
+    for first in range(0, len(rows), POOL):
+        yield first, list(rows[first : first + POOL])
+
+
+def _losses(
+    model: Any, examples: Sequence[Example], accelerator: Accelerator, share: bool
+) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
+    """This process's part of the examples: their numbers in the order of a pass, and nats of all trained tokens there.
+
+    All processes make as many passes, since each may hold a part of the base: the last ones are spare for some.
+    """
+    rank, processes, numbers = accelerator.process_index, accelerator.num_processes, range(len(examples))
+    parts = [passes(examples, numbers[each::processes], FORWARD_TOKENS, share=share) for each in range(processes)]
+    for place in range(max(map(len, parts))):
+        is_spare = place >= len(parts[rank])
+        one = parts[0][0] if is_spare else parts[rank][place]
+        losses = token_losses(model, lay_out(examples, one, accelerator.device)).double().cpu()
+        if not is_spare:
+            yield one.examples, losses

@@ -1,6 +1,7 @@
 """What the losses of a run say, in words, by rules that are written down."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from finetune.report import History
@@ -26,10 +27,10 @@ class Verdict:
     best: int = 0
 
 
-def verdict(history: History) -> Verdict:
+def verdict(history: History, *, finished: bool = True) -> Verdict:
     """What the losses say; the first of these rules that holds.
 
-    1. "stopped": no epoch was scored.
+    1. "stopped": the run has not `finished`, or no epoch was scored; then only what is known so far is said.
     2. "nothing held out": no epoch has a held-out loss.
     3. "too few": fewer than `FEWEST_TOKENS` held-out tokens.
     4. "learned nothing": no epoch's held-out loss is lower by `MARGIN` than the one before training.
@@ -40,8 +41,8 @@ def verdict(history: History) -> Verdict:
     """
     before = finite(history.before.loss)
     losses = {epoch: loss for epoch, s in enumerate(history.epochs, 1) if (loss := finite(s.loss)) is not None}
-    if not history.epochs:
-        return Verdict("stopped", *_STOPPED)
+    if not (finished and history.epochs):
+        return _so_far(before, losses)
     if not losses:
         return Verdict("nothing held out", *_NOTHING_HELD_OUT)
     best, (last, final) = min(losses, key=losses.__getitem__), list(losses.items())[-1]
@@ -77,10 +78,15 @@ def verdict(history: History) -> Verdict:
     return Verdict("levelled off", says, "More epochs would change little; more lines, or better ones, would.", best)
 
 
-_STOPPED = (
-    "It was stopped before the end of its first epoch, so that nothing was scored.",
-    "The same command goes on from the last step that was saved.",
-)
+def _so_far(before: float | None, losses: Mapping[int, float]) -> Verdict:
+    if not losses:
+        says = "It was stopped before its end, so that nothing tells yet what it learned."
+        return Verdict("stopped", says, "")
+    best, start = min(losses, key=losses.__getitem__), f" from {before:.2f} before training" if before else ""
+    says = f"It was stopped before its end: the loss on held-out lines went{start} to {losses[best]:.2f} after epoch {best}."
+    return Verdict("stopped", says, "", best)
+
+
 _MORE_LINES = "Write more scenes: the builder holds some of them out, and then this page can say when to stop."
 _NOTHING_HELD_OUT = (
     "Nothing is held out, so that nothing tells whether it learned the voice, or only its lines by heart.",

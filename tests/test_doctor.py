@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[1]
 TOKEN = "hf_aVerySecretTokenOfNobody"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 LLAMA_8B = {"parameters": 8_030_261_248, "linear": 6_979_321_856, "width": 2_621_440}
-CPU = {"type": "cpu", "bfloat16": True, "built_for_gpu": False}
-GPU = {"type": "cuda", "bfloat16": True, "built_for_gpu": True, "name": "Some GPU", "count": 1, "capability": [8, 9],
+CPU = {"type": "cpu", "dtype": "bfloat16", "built_for_gpu": False}
+GPU = {"type": "cuda", "dtype": "bfloat16", "built_for_gpu": True, "name": "Some GPU", "count": 1, "capability": [8, 9],
        "free": 23 * 2**30, "total": 24 * 2**30}  # fmt: skip
 ROUNDING = {"forward": 0.09, "gradient": 0.091}
 
@@ -365,7 +365,7 @@ def test_what_is_no_name_is_not_asked_for(name, monkeypatch, tmp_path):
         (CPU, False, "ok", "no NVIDIA driver"),
         (CPU, True, "warning", "built without CUDA"),
         (CPU | {"built_for_gpu": True, "why_no_gpu": "driver too old"}, True, "warning", "driver too old"),
-        ({"type": "mps", "bfloat16": False, "built_for_gpu": False}, False, "ok", "mps"),
+        ({"type": "mps", "dtype": "float32", "built_for_gpu": False}, False, "ok", "mps"),
         ({"error": "No module named 'torch'"}, False, "problem", "No module named 'torch'"),
     ],
 )
@@ -405,9 +405,10 @@ def test_4_bit_results_are_judged(facts, expected):
     ("facts", "words"),
     [
         (GPU, "bfloat16: compute capability 8.9"),
-        (GPU | {"capability": [7, 5], "bfloat16": False}, "float32: compute capability 7.5"),
+        (GPU | {"capability": [7, 5], "dtype": "float16"}, "float16: compute capability 7.5; from 8.0 on"),
+        (GPU | {"capability": [6, 1], "dtype": "float32"}, "float32: compute capability 6.1"),
         (CPU, "bfloat16: this processor has units"),
-        (CPU | {"bfloat16": False}, "float32: this processor has no units"),
+        (CPU | {"dtype": "float32"}, "float32: this processor has no units"),
     ],
 )
 def test_the_precision_is_named_with_the_reason(facts, words):
@@ -506,11 +507,32 @@ def test_what_a_base_needs():
 
 def test_gpu_memory_is_compared_with_the_need(monkeypatch):
     monkeypatch.setattr(checks, "main_memory", lambda: (2**40, 2**40))
-    expected = {80: "ok", 15: "warning", 8: "problem"}
-    for gib, status_ in expected.items():
+    for gib, bits, status_ in ((80, 16, "ok"), (30, 4, "ok"), (15, 4, "warning"), (8, 4, "problem")):
         found = checks.memory(machine(GPU | {"free": gib * 2**30}), base_known=True)
         assert found.status == status_, gib
-        assert "8.0 B parameters in 4 bits" in found.found and bool(found.fix) == (status_ != "ok")
+        assert f"8.0 B parameters in {bits} bits" in found.found and bool(found.fix) == (status_ != "ok")
+
+
+def test_a_run_holds_the_base_as_is_said(monkeypatch):
+    import torch
+
+    from finetune import model
+    from finetune.settings import FinetuneSettings
+    from persona.base import Base
+
+    class OnGpu:
+        device, num_processes = torch.device("cuda"), 1
+
+    monkeypatch.setattr(model, "_why_not_4bit", lambda device: "")
+    base, said = Base.resolve(), []
+    size = probe.size(base.config)
+    for free in range(2**30, 3 * 2**30, 2**27):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 2**40))
+        held = model.hold(base, FinetuneSettings(), OnGpu, dtype=torch.float16).quantization
+        facts = GPU | {"free": free, "dtype": "float16"}
+        said.append(f"in {16 if held == 'none' else 4} bits")
+        assert said[-1] in checks.memory(machine(facts, size=size), base_known=True).found
+    assert len(set(said)) == 2
 
 
 @given(gib=st.floats(1.5, 8.9))
@@ -528,7 +550,7 @@ def test_main_memory_counts_on_a_cpu_and_full_precision_takes_more(monkeypatch):
     monkeypatch.setattr(checks, "main_memory", lambda: (16 * 2**30, 16 * 2**30))
     assert checks.memory(machine(), base_known=True).status == "warning"
     refused = checks.memory(machine(arithmetic={"refused": "no kernels"}), base_known=True)
-    assert refused.status == "problem" and "full precision" in refused.found
+    assert refused.status == "problem" and "in 16 bits" in refused.found
     assert checks.memory(machine(size=None), base_known=False).status == "warning"
 
 

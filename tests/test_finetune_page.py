@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from finetune.charts import Curve, Mark, chart, noisy, thinned, tick
 from finetune.hints import Usual, WorstRow, hints, worst_rows
-from finetune.page import Told, training_page
+from finetune.page import training_page
 from finetune.report import History, Score, Scores
+from finetune.told import Told
 from finetune.verdict import verdict
 from persona.conversation import Conversation, Message
 from persona.formats.text import CONTROLS, printable
@@ -182,7 +183,7 @@ def test_the_page_needs_nothing_and_allows_nothing():
 
 
 def test_a_run_of_which_little_is_known_has_a_page():
-    assert "stopped before the end of its first epoch" in checked(told(History()))
+    assert "stopped before its end" in checked(told(History()))
     three = History(steps=[Step(n) for n in (1, 2, 3)])
     text = training_page(told(three))
     assert "step 3<" in part(text, "loss") and not part(text, "samples") and not part(text, "worst")
@@ -195,9 +196,9 @@ def test_a_hundred_thousand_steps_are_a_small_page_soon():
     steps[70_000] = replace(steps[70_000], loss=7.5)
     history = History(Scores(score(4.0), score(None)), steps)
     history.add_epoch(Scores(score(3.0), score(None)))
-    began = time.perf_counter()
+    began = time.process_time()
     text = training_page(told(history, memory=[2**30] * 100_000))
-    assert time.perf_counter() - began < 5 and len(text) < 150_000
+    assert time.process_time() - began < 5 and len(text) < 150_000
     assert "mean of 2,500 steps" in text and "step 100,000<" in text
 
 
@@ -234,9 +235,35 @@ def test_many_epochs_and_many_answers_are_thinned_out_but_the_kept_one_stays():
     assert "<bdi>epoch 1<" in page and "<bdi>epoch 200<" in page and "more</p>" in part(page, "samples")
 
 
-def test_an_unfinished_run_says_how_to_go_on():
-    assert "the same command goes on from there" in checked(told(metrics={"finished": False}))
-    assert "goes on from there" not in checked(told(metrics={"finished": True}))
+def test_an_unfinished_run_says_how_to_go_on_and_claims_no_verdict():
+    over_fitted = run([4.0, 3.5, 3.2, 3.4, 3.9])
+    text = checked(told(over_fitted, metrics={"finished": False, "planned_steps": 90}, command="accelerate x"))
+    assert "stands at step 40 of 90; the same command goes on from there:accelerate x" in text
+    assert "went from 4.00 before training to 3.20 after epoch 2. It stands" in text
+    assert "holds the weights after epoch 2, the best one so far" in text
+    assert "Over-fitting began" not in text and "learning by heart" not in text and "--epochs" not in text
+    assert "goes on from there" not in checked(told(over_fitted, metrics={"finished": True}))
+
+
+def test_a_run_stopped_in_its_first_epoch_shows_its_curves_and_that_there_is_no_adapter():
+    begun = History(Scores(score(4.0), score(3.0)), [Step(n) for n in range(1, 24)])
+    metrics = {"finished": False, "planned_steps": 75, "rows": {"train": 80}}
+    page = training_page(told(begun, metrics=metrics, memory=[2**30] * 23, samples=[("before training", "Who?", "I.")]))
+    text = " ".join(Checked(page).text.split())
+    assert "nothing tells yet what it learned. It stands at step 23 of 75" in text
+    assert "No adapter is written before an epoch has ended" in text and 'href="metrics.json"' not in page
+    assert "step 23<" in part(page, "loss") and "<table>" not in part(page, "loss")
+    assert "Memory" in part(page, "course") and part(page, "samples") and not part(page, "worst")
+
+
+def test_the_losses_that_chose_the_epoch_are_in_the_table():
+    loss = part(training_page(told(run([4.0, 3.0, 3.1], made=[4.0, 2.0, 1.8]))), "loss")
+    assert re.findall(r"<td class=n>(?:<b>)?(\d\.\d+)", loss.split("2, kept")[1]) == [
+        "1.500",
+        "3.100",
+        "1.800",
+        "2.450",
+    ]
 
 
 def test_the_command_is_whole_and_settings_left_to_a_default_show_what_was_chosen():
@@ -359,9 +386,9 @@ def test_any_text_can_be_hinted_at(reply, character):
 
 @pytest.mark.parametrize("text", ["*" * 100_000, "Ada " * 25_000, "Ada, " * 20_000, "a'" * 50_000, "А" * 100_000])
 def test_hints_on_a_long_line_take_no_time(text):
-    began = time.perf_counter()
+    began = time.process_time()
     hints(text, "Ada", Usual.of([text] * 20, "Ada"))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 # The worst rows ------------------------------------------------------------------------------------------------------

@@ -1,10 +1,16 @@
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from finetune import inputs
+from finetune.encoded import on_disk
+from finetune.progress import counted
 from finetune.rows import digest_of, encode_rows, plan_epoch, read_split, trained_tokens
+from finetune.samples import QUESTIONS, sample_prompts
+from finetune.settings import FinetuneSettings
 from persona.base import Base
 from persona.card import CharacterCard
 from persona.conversation import Conversation, Message
@@ -29,13 +35,13 @@ def test_rows_come_back_as_they_were_written(tmp_path):
         row(("assistant", "Come in."), id="b"),
     ]
     write(tmp_path, "train", *rows)
-    assert read_split(tmp_path, "train", "ada") == rows
-    assert read_split(tmp_path, "test", "ada") == []
+    assert list(read_split(tmp_path, "train", "ada")) == rows
+    assert list(read_split(tmp_path, "test", "ada")) == []
 
 
 def test_a_missing_dataset_says_what_to_type(tmp_path):
     with pytest.raises(PersonaError, match="python -m data mira"):
-        read_split(tmp_path, "train", "mira")
+        list(read_split(tmp_path, "train", "mira"))
 
 
 def test_a_broken_line_is_named(tmp_path):
@@ -43,7 +49,7 @@ def test_a_broken_line_is_named(tmp_path):
     with (tmp_path / "train.jsonl").open("a") as file:
         file.write('{"messages": [\n')
     with pytest.raises(PersonaError, match=r"train\.jsonl, line 2"):
-        read_split(tmp_path, "train", "ada")
+        list(read_split(tmp_path, "train", "ada"))
 
 
 @pytest.mark.parametrize(
@@ -53,21 +59,21 @@ def test_a_broken_line_is_named(tmp_path):
 def test_text_from_discord_is_refused(tmp_path, provenance):
     write(tmp_path, "train", row(("assistant", "Yes."), id="from-there", **provenance))
     with pytest.raises(PersonaError, match=r"(?s)from-there.*Developer Policy"):
-        read_split(tmp_path, "train", "ada")
+        list(read_split(tmp_path, "train", "ada"))
 
 
 def test_a_lore_entry_may_be_about_discord(tmp_path):
     write(
         tmp_path, "train", row(("assistant", "She threw an apple."), id="a", notes={"entry": "The goddess of discord"})
     )
-    assert len(read_split(tmp_path, "train", "ada")) == 1
+    assert len(list(read_split(tmp_path, "train", "ada"))) == 1
 
 
 def test_replies_are_trained_and_nothing_else():
     template = Base.resolve().template()
     talk = row(("user", "Is it lit?"), ("assistant", "It is lit."), ("user", "Good."), ("assistant", "Tea?"), id="a")
     (example,), skipped, notes = encode_rows([talk], ADA, template)
-    assert skipped == notes == []
+    assert not skipped and not notes
     trained = [i for i, label in zip(example.ids, example.labels, strict=True) if label != -100]
     assert trained == [
         *template.text_ids("It is lit."),
@@ -123,13 +129,19 @@ def test_the_digest_sees_ids_labels_and_groups():
     a, b = Example("a", (1, 2), (-100, 2)), Example("a", (1, 2), (1, 2))
     assert len({digest_of([a], []), digest_of([b], []), digest_of([], [a]), digest_of([a, a], [])}) == 4
     assert digest_of([a], []) == digest_of([Example("a", (1, 2), (-100, 2))], [])
+    assert digest_of([a], []) == digest_of(on_disk([a]), on_disk([]))
+
+
+def test_the_digest_of_the_same_rows_stays_what_it_was():
+    a, b = Example("a", (1, 2), (-100, 2)), Example("ü+1", (7, 8, 9), (-100, 8, 9))
+    assert digest_of([a, b], [], [b]) == "7bcfc7d1333bc672bf731b1a985e9ce9771896dbd16a0a553c9ff55915048a51"
 
 
 def test_what_prompts_lost_is_counted_in_rows():
     chatty = ADA.model_copy(update={"description": "Ada counts every goose. " * 200, "character_book": None})
     talks = [row(("user", "Hi"), ("assistant", "Ho."), ("user", "Hi"), ("assistant", "Hm."), id=i) for i in "ab"]
     _, _, notes = encode_rows(talks, chatty, Base.resolve().template())
-    assert len([note for note in notes if "was cut" in note]) == 2
+    assert [count for note, count in notes.items() if "was cut" in note] == [2]
 
 
 @pytest.mark.parametrize("line", [b"\xff\xfe", b"{", b"[]", b'{"messages": [], "seed": null}'])
@@ -138,7 +150,7 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path, line):
     with (tmp_path / "train.jsonl").open("ab") as file:
         file.write(line + b"\n")
     with pytest.raises(PersonaError, match="line 2"):
-        read_split(tmp_path, "train", "ada")
+        list(read_split(tmp_path, "train", "ada"))
 
 
 @pytest.mark.parametrize(
@@ -148,6 +160,57 @@ def test_only_discord_is_discord(tmp_path, source, refused):
     write(tmp_path, "train", row(("assistant", "Yes."), id="a", source=source))
     if refused:
         with pytest.raises(PersonaError, match="Developer Policy"):
-            read_split(tmp_path, "train", "ada")
+            list(read_split(tmp_path, "train", "ada"))
     else:
-        assert len(read_split(tmp_path, "train", "ada")) == 1
+        assert len(list(read_split(tmp_path, "train", "ada"))) == 1
+
+
+def test_rows_are_encoded_while_they_are_read(monkeypatch):
+    written = []
+    really = on_disk
+
+    def told(examples):
+        return really(written.append(example.id) or example for example in examples)
+
+    monkeypatch.setattr("finetune.rows.on_disk", told)
+
+    def rows():
+        for id in "abc":
+            assert "".join(written) == "abc"[: "abc".index(id)], "one is on disk before the next is read"
+            yield row(("user", "Hi"), ("assistant", "Ho."), id=id)
+
+    examples, _, _ = encode_rows(rows(), ADA, Base.resolve().template())
+    assert [example.id for example in examples] == ["a", "b", "c"]
+
+
+def test_every_row_is_looked_at_before_one_is_encoded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = tmp_path / "runs" / "ada" / "dataset"
+    dataset.mkdir(parents=True)
+    write(dataset, "train", row(("user", "Hi"), ("assistant", "Yes."), id="a"))
+    write(dataset, "test", row(("assistant", "Yes."), id="b", source="discord.txt"))
+    monkeypatch.setattr(inputs, "encode_rows", lambda *_: pytest.fail("a row was encoded"))
+    with pytest.raises(PersonaError, match="Developer Policy"):
+        inputs.read_inputs("ada", FinetuneSettings())
+
+
+def test_no_more_held_out_rows_are_read_than_are_asked():
+    read = []
+
+    def rows():
+        for number in range(50):
+            read.append(number)
+            yield row(("user", f"Is lamp {number // 2} lit?", "Tom"), ("assistant", "It is."), id=str(number))
+
+    asked = sample_prompts(rows(), ADA, Base.resolve().template())
+    assert [words for words, _ in asked] == ["Who are you?", *(f"Is lamp {number} lit?" for number in range(3))]
+    assert len(asked) == QUESTIONS and len(read) == 5
+
+
+def test_rows_that_take_long_are_counted_aloud(monkeypatch, capsys):
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr("finetune.progress.time.monotonic", lambda: next(clock))
+    assert list(counted("abcdefgh", 8, "reading", mute=False)) == list("abcdefgh")
+    said = capsys.readouterr().out.splitlines()
+    assert 0 < len(said) < 8 and all(re.fullmatch(r"reading: \d of 8", line) for line in said)
+    assert list(counted("abcdefgh", 8, "reading", mute=True)) and not capsys.readouterr().out

@@ -1,19 +1,23 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune import callbacks, checkpoint, loop, rate, run, schedule
+from finetune import callbacks, checkpoint, loop, rate, run, training
+from finetune import results as results_of_runs
 from finetune.command import main
 from finetune.interrupt import stop_on_signals
 from finetune.lock import exclusive
 from finetune.model import add_lora, default_learning_rate
+from finetune.prepare import MOST_EPOCHS, default_epochs
 from finetune.settings import FinetuneSettings
 from persona.base import Base
 from persona.card import CharacterCard
@@ -253,6 +257,34 @@ def test_ctrl_c_before_the_first_epoch_leaves_the_adapter_that_was_there(workpla
     assert main([*ARGUMENTS, "--force"]) == 0
 
 
+def test_a_run_stopped_in_its_first_epoch_has_a_page_and_that_of_the_run_gone_on_with_is_whole(
+    workplace, capsys, monkeypatch
+):
+    told, write = [], results_of_runs.training_page
+    monkeypatch.setattr(results_of_runs, "training_page", lambda given: told.append(given) or write(given))
+    with monkeypatch.context() as patch:
+        stop_after(patch, 1)
+        assert main([*ARGUMENTS, "--seed", "8", "--force"]) == 130
+    shown = capsys.readouterr().out
+    assert "report of what was trained so far: " in shown and "held-out real lines" not in shown
+    page = (workplace / "runs/mira/report.html").read_text()
+    assert "It stands at step 2 of 9" in page and "accelerate launch finetune mira --model base" in page
+    assert main([*ARGUMENTS, "--seed", "8"]) == 0
+    stopped, whole = told
+    assert (len(stopped.memory), len(whole.memory)) == (2, 9) and whole.memory[:2] == stopped.memory
+    assert max(whole.memory) <= results(workplace)["peak_memory_bytes"]
+    assert "It stands at" not in (workplace / "runs/mira/report.html").read_text()
+
+
+def test_a_disk_without_room_is_refused_before_the_first_step(workplace, capsys, monkeypatch):
+    usage = namedtuple("usage", "total used free")(0, 0, 1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert main([*ARGUMENTS, "--seed", "10", "--force"]) == 2
+    shown = capsys.readouterr()
+    assert "There is no room for the run: 0.0 GB free for" in shown.err and "plan: disk: 0.0 GB" in shown.out
+    assert "before training" not in shown.out and not list((workplace / "runs/mira/state").glob("step-*"))
+
+
 def test_a_second_trainer_is_refused(workplace, capsys):
     with exclusive(workplace / "runs/mira"):
         assert main([*ARGUMENTS, "--force"]) == 2
@@ -266,6 +298,7 @@ def test_the_plan_trains_nothing(workplace, capsys):
     assert (
         "plan: 9 steps" in shown and "s a step" in shown and "GiB of memory" in shown and "before training" not in shown
     )
+    assert "plan: disk: " in shown and "plan: other bases would need" in shown
     assert not list((workplace / "runs/mira").glob("state/step-*"))
     assert before is None or adapter_of(workplace) == before
 
@@ -283,7 +316,7 @@ def test_a_rate_that_was_found_is_that_of_a_run_which_was_given_it(workplace, ca
 
 def test_patience_ends_a_run_that_no_longer_learns(workplace, monkeypatch):
     asked = []
-    monkeypatch.setattr(schedule, "should_stop", lambda losses, patience: asked.append(patience) or len(losses) == 3)
+    monkeypatch.setattr(training, "should_stop", lambda losses, patience: asked.append(patience) or len(losses) == 3)
     assert main([*ARGUMENTS, "--force", "--epochs", "9", "--patience", "2"]) == 0
     assert (results(workplace)["epochs"], results(workplace)["finished"]) == (3, True) and set(asked) == {2}
 
@@ -365,4 +398,4 @@ def test_check_is_one_line(capsys):
 def test_defaults_follow_size():
     rates = [default_learning_rate(n) for n in (7e6, 500e6, 4e9, 8e9)]
     assert rates == sorted(rates, reverse=True) and rates[-1] == 2e-4
-    assert run.default_epochs(1) == run.MOST_EPOCHS and run.default_epochs(10_000) == 2
+    assert default_epochs(1) == MOST_EPOCHS and default_epochs(10_000) == 2

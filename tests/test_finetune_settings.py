@@ -28,7 +28,7 @@ def test_every_flag_reaches_its_setting():
         --model some/base --rank 32 --alpha 8 --dropout 0.1 --learning-rate 3e-4 --epochs 2 --batch-size 4
         --gradient-accumulation 3 --context 512 --quantization none --dtype float32 --threads 1 --seed 7
         --gradient-checkpointing --deterministic --schedule one_cycle --patience 2 --forward-tokens 2048 --save-every 9
-        --max-minutes 2.5 --tracker tensorboard
+        --max-minutes 2.5 --tracker tensorboard --parallel fsdp
     """
     given = parse(*shlex.split(flags))
     assert given == FinetuneSettings(
@@ -53,6 +53,7 @@ def test_every_flag_reaches_its_setting():
         save_every=9,
         max_minutes=2.5,
         tracker="tensorboard",
+        parallel="fsdp",
     )
     changed = {f.name for f in fields(given) if getattr(given, f.name) != getattr(FinetuneSettings(), f.name)}
     assert changed == {f.name for f in fields(given)}
@@ -80,7 +81,7 @@ def test_every_flag_explains_itself():
         {"gradient_accumulation": None},
         {"context": 10},
         {"quantization": "int8"},
-        {"dtype": "float16"},
+        {"dtype": "float8"},
         {"seed": -1},
     ],
 )

@@ -16,9 +16,9 @@ from accelerate import Accelerator
 from finetune import loop
 from finetune.batches import collate
 from finetune.checkpoint import restore, trained_weights
-from finetune.loss import token_losses
+from finetune.loss import CHUNK, _CrossEntropy, token_losses
 from finetune.model import add_lora, check_gradient, guard_4bit
-from finetune.parallel import threads_per_process, uses_bfloat16
+from finetune.parallel import threads_per_process
 from finetune.rows import trained_tokens
 from finetune.settings import FinetuneSettings
 from finetune.validation import HeldOut, held_out, row_losses, score
@@ -53,13 +53,6 @@ def test_processes_share_the_cores_whatever_the_launcher_says(monkeypatch):
     assert alone == (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(2 * alone))
     assert threads_per_process() == 1
-
-
-def test_bfloat16_is_what_was_asked_for_or_what_the_processor_has():
-    cpu = torch.device("cpu")
-    assert uses_bfloat16("bfloat16", cpu) and not uses_bfloat16("float32", cpu)
-    assert uses_bfloat16("auto", cpu) >= HAS_AVX512_BF16
-    assert not uses_bfloat16("auto", torch.device("mps"))
 
 
 def adapted(**settings):
@@ -242,6 +235,21 @@ def test_a_base_that_cannot_choose_logits_is_refused():
     inner.forward = lambda logits_to_keep=0, **rest: whole(inner, **rest)
     with pytest.raises(PersonaError, match="cannot be trained"):
         check_gradient(model, "old-base")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_cross_entropy_in_chunks_is_torchs_own(dtype):
+    torch.manual_seed(0)
+    logits = (4 * torch.randn(2 * CHUNK + 3, 50)).to(dtype).requires_grad_()
+    targets = torch.randint(0, 50, (len(logits),))
+    weights = torch.rand(len(logits))
+    own = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+    (expected,) = torch.autograd.grad((weights * own).sum(), logits)
+    ours = _CrossEntropy.apply(logits, targets)
+    (found,) = torch.autograd.grad((weights * ours).sum(), logits)
+    assert torch.equal(ours, own) and ours.dtype == torch.float32
+    assert torch.allclose(found.float(), expected.float(), atol=1e-6 if dtype == torch.float32 else 4e-3)
+    assert _CrossEntropy.apply(logits[:0], targets[:0]).shape == (0,)
 
 
 def test_scores_are_sums_with_the_ends_of_turns_apart(accelerator):

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+import persona
+
 ROOT = Path(__file__).parents[1]
 ROOMS = ("persona", "data", "finetune", "bot")
 LAYERS = (
     ("errors", "files", "conversation", "memory", "generation", "paths"),
-    ("formats", "pages"),
+    ("formats", "pages", "lock"),
     ("lorebook", "lore_entry", "lore_matching", "lore_decorators", "lore_selection", "lore_scan", "card"),
     ("template", "base"),
     ("normalise", "system", "history", "prompt", "contract"),
@@ -83,9 +85,19 @@ def test_only_the_prompt_turns_conversations_into_ids():
 
 
 def test_importing_persona_is_light():
-    code = f"import sys, persona; print([m for m in {HEAVY!r} if m in sys.modules])"
+    code = f"import sys; from persona import *; print([m for m in {HEAVY!r} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_the_package_offers_what_it_names_and_the_help_of_the_command_waits_for_none_of_it():
+    assert set(persona.__all__) == set(persona._HOME)
+    assert all(getattr(persona, name).__name__ == name for name in persona.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Nobody'"):
+        _ = persona.Nobody
+    code = "import sys, persona.commands as c; c.main(['--help']); print('pydantic' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert out.stdout.splitlines()[-1] == "False"
 
 
 @pytest.mark.parametrize(

@@ -190,16 +190,16 @@ class Disk:
             return self.really_open(file, mode, buffering, *rest, **named)
         assert "b" in mode, f"{file} is written as text"
         self.count()
-        raw = HalfWritten(self, file, mode.replace("b", ""))
+        raw = HalfWritten(self, file, mode.replace("b", ""), named.get("opener"))
         return io.BufferedWriter(raw) if buffering else raw
 
 
 class HalfWritten(io.FileIO):
     """A file on a disk that takes half of what is written before it is full."""
 
-    def __init__(self, disk, file, mode):
+    def __init__(self, disk, file, mode, opener=None):
         self.disk = disk
-        super().__init__(file, mode)
+        super().__init__(file, mode, opener=opener)
 
     def write(self, data):
         data = bytes(data)

@@ -25,9 +25,10 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainerCa
 
 from finetune import loop, parallel
 from finetune.checkpoint import restore, trained_weights
+from finetune.memory import Holding
 from finetune.model import load
+from finetune.prepare import quiet_libraries
 from finetune.rows import encode_rows, plan_epoch, trained_tokens
-from finetune.run import quiet_libraries
 from finetune.schedule import rate
 from finetune.settings import FinetuneSettings
 from finetune.sharing import shares_exactly
@@ -91,8 +92,8 @@ def load_model(folder):
     """The base in 4 bits with a fresh adapter in float32; guarded, so that trl too has right gradients on every CPU."""
     quiet_libraries()
     settings = settings_of(folder)
-    bfloat16 = parallel.uses_bfloat16("auto", CPU)
-    return load(Base.resolve(settings.model), settings, CPU, bfloat16=bfloat16).model
+    dtype = parallel.compute_dtype("auto", CPU)
+    return load(Base.resolve(settings.model), settings, CPU, dtype=dtype, holding=Holding("nf4")).model
 
 
 def rate_at(number, steps):
@@ -161,7 +162,7 @@ def make_trainer(model, dataset, steps, folder, setting):
         max_length=None,
         train_sampling_strategy="sequential",
         gradient_checkpointing=False,
-        bf16=parallel.uses_bfloat16("auto", CPU),
+        bf16=parallel.compute_dtype("auto", CPU) == torch.bfloat16,
         use_cpu=True,
         dataloader_pin_memory=False,
         logging_steps=1,
