@@ -11,7 +11,7 @@ from finetune.packing import GRAIN, passes
 from persona.prompt import IGNORED, Example
 
 LARGEST_DIFFERENCE = 0.1
-"""Nats, on average: in bfloat16 another order of additions moves a loss by some hundredths (0.015 measured)."""
+"""Nats, on average: in bfloat16, with the built-in base, another order of additions moves losses by 0.004 (0.1 at most)."""
 
 
 @torch.no_grad()
