@@ -69,10 +69,16 @@ def attend(
     parts = []
     for block in blocks:
         begin, end = block.places[-1]
-        seen = [torch.cat([each[:, :, a:b] for a, b in block.places], 2) for each in (key, value)]
+        seen = [_gathered(each, block.places) for each in (key, value)]
         mask = _mask_for(block, seen[0].shape[2], given.get("sliding_window"), query, kind)
         parts.append(own(module, query[:, :, begin:end], *seen, mask, **given)[0])
     return torch.cat(parts, 1), None
+
+
+def _gathered(states: torch.Tensor, places: Sequence[tuple[int, int]]) -> torch.Tensor:
+    """The tokens at `places`, side by side: copied only where there are several pieces."""
+    pieces = [states[:, :, begin:end] for begin, end in places]
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 2)
 
 
 def _mask_for(block: Block, seen: int, window: int | None, query: torch.Tensor, kind: str) -> torch.Tensor | None:

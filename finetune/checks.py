@@ -210,6 +210,10 @@ def launch_file(machine: Machine) -> Finding:
     if re.search(r"(?mi)^use_cpu:\s*true\b", text) and machine.answer("device").get("type") == "cuda":
         found = f"{file} says use_cpu: true, so `accelerate launch` leaves the GPU idle"
         return Finding("accelerate", "warning", found, f"accelerate config, or delete {file}")
+    if trainer := re.search(r"(?mi)^distributed_type:\s*['\"]?(DEEPSPEED|FSDP)\b", text):
+        found = f"{file} asks for {trainer[1].upper()}, which is refused here"
+        fix = f"accelerate launch --config_file finetune/launch/several_gpus.yaml finetune NAME, or delete {file}"
+        return Finding("accelerate", "problem", found, fix)
     return Finding("accelerate", "ok", f"`accelerate launch` reads {file}")
 
 

@@ -15,7 +15,7 @@ EPILOG = """\
 examples:
   accelerate launch finetune ada
   accelerate launch finetune ada --model Qwen/Qwen3-4B-Instruct-2507 --rank 32
-  torchrun --nproc_per_node 2 -m finetune ada
+  accelerate launch --config_file finetune/launch/several_gpus.yaml finetune ada
 """
 
 

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from finetune.parallel import is_first_process
+from finetune.parallel import is_first_process, processes
 from finetune.progress import counted
 from finetune.rows import digest_of, encode_rows, read_split
 from finetune.samples import sample_prompts
-from finetune.settings import FinetuneSettings
+from finetune.settings import OF_THE_MOMENT, FinetuneSettings
 from persona.base import Base
 from persona.card import CharacterCard
 from persona.errors import PersonaError
@@ -85,3 +86,10 @@ def read_inputs(name: str, settings: FinetuneSettings) -> Inputs:
         rows=counts,
         digest=digest_of(train, real, synthetic, test),
     )
+
+
+def made_from(settings: FinetuneSettings, inputs: Inputs) -> dict[str, Any]:
+    """What decides a run's result, as people would say what has changed."""
+    deciding = {key: value for key, value in settings.to_dict().items() if key not in OF_THE_MOMENT}
+    base = inputs.base.revision or inputs.base.digest
+    return {"settings": deciding, "base": base, "rows": inputs.digest, "processes": processes()}

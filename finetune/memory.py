@@ -43,7 +43,10 @@ class Holding:
 
 
 def needs(size: Mapping[str, int], *, nf4: bool, number_bytes: int, rank: int) -> Needs:
-    """Reckoned from the numbers of the base (see `finetune.probe.size`); `number_bytes` as the base computes."""
+    """Reckoned from the numbers of the base (see `finetune.probe.size`); `number_bytes` as the base computes.
+
+    --gradient-checkpointing needs less: who asks for it has no room, and is better off with 4 bits than with a guess.
+    """
     rest = size["parameters"] - size["linear"]
     weights = size["linear"] * (NF4_BYTES if nf4 else number_bytes) + rest * number_bytes
     lora = rank * size["width"] * LORA_BYTES

@@ -108,7 +108,8 @@ def _tokens(examples: Sequence[Example], processes: int, budget: int, share: boo
 def surroundings(training: "Training") -> Iterator[str]:
     """What the run needs of the disk, and what other bases would need of this device, in words.
 
-    The need is what `persona doctor` reckons with. Raises `PersonaError` behind the first where the disk is too small.
+    The need is what `persona doctor` reckons with. Raises `PersonaError` behind the first, on
+    every process, where the disk is too small.
     """
     from finetune.callbacks import STATE_FOLDER
     from finetune.checks import FEWEST_TOKENS, STATE_BYTES, space

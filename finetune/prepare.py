@@ -1,12 +1,12 @@
 """What a run decides before its first step: how the base is held and shared out, the order of rows, where it goes on."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from finetune.callbacks import callbacks
-from finetune.inputs import Inputs
+from finetune.inputs import Inputs, made_from
 from finetune.parallel import is_sharded
 from finetune.settings import FinetuneSettings
 from persona.errors import PersonaError
@@ -29,9 +29,9 @@ def prepare(
     mark: str,
     accelerator: "Accelerator",
     progress: "Progress",
-    before: Mapping[str, Any],
+    saved: "State | None",
 ) -> "Training":
-    """The base with its adapter, and all that the settings leave open decided: as `before`, in the run to go on with."""
+    """The base with its adapter, and all that the settings leave open decided: as in the run to go on with, if any."""
     from finetune.encoded import OnAccess
     from finetune.loop import start
     from finetune.model import default_learning_rate, hold
@@ -43,14 +43,17 @@ def prepare(
     from finetune.training import Training
 
     dtype = compute_dtype(settings.dtype, accelerator.device)
+    before = saved.record if saved else {}
     holding = hold(inputs.base, settings, accelerator, dtype=dtype, before=before.get("quantization"))
     way = before.get("parallel")
     loaded, model = prepared(inputs.base, settings, accelerator, dtype=dtype, holding=holding, before=way)
-    lengths = [len(example.ids) for example in inputs.train]
+    rows = range(len(inputs.train))
     per_step = settings.batch_size * settings.gradient_accumulation * accelerator.num_processes
-    epochs = settings.epochs or default_epochs(-(-len(lengths) // per_step))
+    epochs = settings.epochs or default_epochs(-(-len(rows) // per_step))
     share = shares_exactly(loaded.model)
-    order = OnAccess(range(len(lengths)), lambda row: inputs.train[row].ids) if share else lengths
+    likeness = (
+        OnAccess(rows, lambda row: inputs.train[row].ids) if share else [len(inputs.train[row].ids) for row in rows]
+    )
     return Training(
         name=name,
         settings=settings,
@@ -59,7 +62,7 @@ def prepare(
         accelerator=accelerator,
         loaded=loaded,
         model=model,
-        plan=[plan_epoch(order, seed=settings.seed, epoch=epoch, rows_per_step=per_step) for epoch in range(epochs)],
+        plan=[plan_epoch(likeness, seed=settings.seed, epoch=epoch, rows_per_step=per_step) for epoch in range(epochs)],
         learning_rate=(
             settings.learning_rate
             if isinstance(settings.learning_rate, float)
@@ -100,28 +103,22 @@ def announce(training: "Training") -> None:
         say("prompts are not shared: this base's layers cannot compute common beginnings once")
 
 
-def saved_before(training: "Training", states: Path) -> "State | None":
+def saved_before(
+    states: Path, settings: FinetuneSettings, inputs: Inputs, mark: str, say: Callable[[str], None]
+) -> "State | None":
     """The state to go on from. Raises `PersonaError` where an unfinished run was made from something else."""
     from finetune.differences import differences
     from finetune.state import latest_state
 
-    saved = latest_state(states, training.progress.say)
-    if saved is None or saved.record.get("fingerprint") == training.fingerprint:
+    saved = latest_state(states, say)
+    if saved is None or saved.record.get("fingerprint") == mark:
         return saved
-    changed = "; ".join(differences(saved.record.get("made_from", {}), training.made_from()))
+    changed = "; ".join(differences(saved.record.get("made_from", {}), made_from(settings, inputs)))
     raise PersonaError(
         f"An unfinished run stands at step {saved.step}, and something has changed since: {changed}.",
         where=str(states),
         fix="the old settings and data to go on with it, or --force to begin again",
     )
-
-
-def record_before(states: Path, mark: str) -> Mapping[str, Any]:
-    """What the run to go on with has noted, for what memory decides must stay so; empty where there is none."""
-    from finetune.state import latest_state
-
-    saved = latest_state(states, lambda _: None)
-    return saved.record if saved and saved.record.get("fingerprint") == mark else {}
 
 
 def quiet_libraries() -> None:

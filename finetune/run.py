@@ -66,7 +66,7 @@ def _train(
     plan_only: bool,
 ) -> int:
     from finetune.interrupt import Deadline, stop_on_signals
-    from finetune.prepare import announce, cache_fewer_kernels, prepare, quiet_libraries, record_before, saved_before
+    from finetune.prepare import announce, cache_fewer_kernels, prepare, quiet_libraries, saved_before
     from finetune.progress import Progress
     from finetune.state import forget_states
 
@@ -74,10 +74,9 @@ def _train(
     cache_fewer_kernels()
     states = inputs.place.run / STATE_FOLDER
     with stop_on_signals() as asked, Progress(mute=not is_first_process()) as progress, _alone(inputs):
-        before = {} if force or plan_only else record_before(states, mark)
-        training = prepare(name, settings, inputs, mark, accelerator, progress, before)
+        saved = None if force or plan_only else saved_before(states, settings, inputs, mark, progress.say)
+        training = prepare(name, settings, inputs, mark, accelerator, progress, saved)
         announce(training)
-        saved = None if force or plan_only else saved_before(training, states)
         if is_first_process() and not plan_only:
             forget_states(states, after=saved.step if saved else -1)
         _plan(training, scoring=not saved)
@@ -111,7 +110,7 @@ def _plan(training: "Training", *, scoring: bool) -> None:
         began = time.perf_counter()
         training.history.before = _scores(training, test=True)
         reckoning = with_scoring(training, reckoning, time.perf_counter() - began)
-    for line in chain(reckoning.lines(), surroundings(training) if is_first_process() else ()):
+    for line in chain(reckoning.lines(), surroundings(training)):
         training.notes.append(line)
         training.progress.say(f"plan: {line}")
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 import torch
 
 from finetune.checkpoint import Weights, restore, trained_weights
-from finetune.inputs import Inputs
+from finetune.inputs import Inputs, made_from
 from finetune.loop import Position, Step
 from finetune.parallel import is_sharded
 from finetune.report import History, Score, Scores
 from finetune.schedule import should_stop
-from finetune.settings import OF_THE_MOMENT, FinetuneSettings
+from finetune.settings import FinetuneSettings
 from finetune.state import State
 from persona.errors import PersonaError
 
@@ -84,7 +84,7 @@ class Training:
         tensors["steps/memory"] = torch.tensor(self.history.memory, dtype=torch.int64)
         record = {
             "fingerprint": self.fingerprint,
-            "made_from": self.made_from(),
+            "made_from": made_from(self.settings, self.inputs),
             "learning_rate": self.learning_rate,
             "notes": self.notes,
             "forward_tokens": self.position.forward_tokens,
@@ -99,17 +99,6 @@ class Training:
             "samples": self.samples,
         }
         return State(self.position.step, tensors, record)
-
-    def made_from(self) -> dict[str, Any]:
-        """What decides the result, as people would say what has changed."""
-        settings = {key: value for key, value in self.settings.to_dict().items() if key not in OF_THE_MOMENT}
-        base = self.inputs.base.revision or self.inputs.base.digest
-        return {
-            "settings": settings,
-            "base": base,
-            "rows": self.inputs.digest,
-            "processes": self.accelerator.num_processes,
-        }
 
     def go_on_from(self, state: State) -> None:
         """Put everything back as it was when the state was saved. Raises `PersonaError` where it is none of a training."""

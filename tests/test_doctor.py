@@ -598,5 +598,11 @@ def test_the_file_of_accelerate(fast, tmp_path):
     assert checks.launch_file(machine()).status == "ok"
     idle = checks.launch_file(machine(GPU))
     assert idle.status == "warning" and "idle" in idle.found and str(file) in idle.fix
+    for trainer in ("DEEPSPEED", "'FSDP'"):
+        file.write_text(f"compute_environment: LOCAL_MACHINE\ndistributed_type: {trainer}\n")
+        refused = checks.launch_file(machine(GPU))
+        assert refused.status == "problem" and trainer.strip("'") in refused.found and "--config_file" in refused.fix
+    file.write_text("compute_environment: LOCAL_MACHINE\ndistributed_type: MULTI_GPU\n")
+    assert checks.launch_file(machine(GPU)).status == "ok"
     file.write_bytes(b"\0" * 9)
     assert doctor.finding("accelerate", lambda: checks.launch_file(machine())).status == "problem"

@@ -33,13 +33,7 @@ LLAMA_8B = {"parameters": 8_030_261_248, "linear": 6_979_321_856, "width": 2_621
 GIB = 2**30
 
 
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -61,12 +61,8 @@ def workplace(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def in_workplace(workplace, monkeypatch):
+def in_workplace(workplace, one_thread, monkeypatch):
     monkeypatch.chdir(workplace)
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 ARGUMENTS = "mira --model base --dtype float32 --threads 1 --learning-rate 0.02 --epochs 3 --batch-size 8".split()

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 
 from finetune import samples
 from finetune.command import main
@@ -23,13 +22,9 @@ class Died(BaseException):
 
 
 @pytest.fixture(autouse=True)
-def small(tmp_path, monkeypatch):
+def small(tmp_path, one_thread, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     monkeypatch.setattr(samples, "REPLY_TOKENS", 4)
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
 
 
 def start_with_end_at(name, how, seed, monkeypatch):
