@@ -11,6 +11,7 @@ from finetune.callbacks import STATE_FOLDER
 from finetune.inputs import Inputs, read_inputs
 from finetune.parallel import check_launch, is_first_process, processes
 from finetune.settings import FinetuneSettings
+from persona.errors import PersonaError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -40,6 +41,7 @@ def finetune(name: str, settings: FinetuneSettings, *, force: bool = False, plan
     if done is not None and not _is_under_way(inputs.place.run / STATE_FOLDER, mark):
         from finetune.report import summary
 
+        _clear(inputs)
         _say(f"unchanged: {inputs.place.adapter} was trained on these rows with these settings (--force trains again)")
         _say(*summary(done))
         return 0
@@ -202,6 +204,15 @@ def _scores(training: "Training", *, test: bool = False) -> "Scores":
 def _is_under_way(states: Path, mark: str) -> bool:
     """Whether the same run was begun again, with --force, and not ended."""
     return any(mark in file.read_text(encoding="utf-8", errors="replace") for file in states.glob("step-*/state.json"))
+
+
+def _clear(inputs: Inputs) -> None:
+    """Remove what a run has left that was killed while it removed its states, unless another trainer is at work here."""
+    from finetune.state import forget_leftovers
+
+    if is_first_process():
+        with contextlib.suppress(PersonaError), _alone(inputs):
+            forget_leftovers(inputs.place.run / STATE_FOLDER)
 
 
 def _alone(inputs: Inputs) -> contextlib.AbstractContextManager[None]:

@@ -123,6 +123,17 @@ def test_a_second_run_re_uses_and_a_changed_one_does_not(workplace, capsys, monk
     assert trained == [1, 1, 1]
 
 
+def test_what_a_kill_at_the_very_end_has_left_goes_at_the_next_run_unless_it_is_another_s(workplace, capsys):
+    assert main(ARGUMENTS) == 0
+    half_removed = workplace / "runs/mira/state/.step-000012.old"
+    half_removed.mkdir(parents=True, exist_ok=True)
+    (half_removed / "state.json").write_text("{}")
+    with exclusive(workplace / "runs/mira"):
+        assert main(ARGUMENTS) == 0 and half_removed.exists()
+    assert main(ARGUMENTS) == 0 and not half_removed.exists()
+    assert capsys.readouterr().out.count("unchanged") == 2
+
+
 def stop_after(monkeypatch, number, signal_number=signal.SIGINT):
     """The next run is asked to stop while its step `number` is made."""
     real = loop.train

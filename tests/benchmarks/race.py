@@ -1,11 +1,13 @@
-"""The same training by this trainer and by trl's SFTTrainer, on CPU: tokens per second, memory, losses step by step.
+"""The same training by this trainer and by trl's SFTTrainer: tokens per second, memory, losses step by step.
 
-A Llama of random weights (98 M parameters), NF4, LoRA on all linear layers, real dialogues of Ada. Both are given the
-same adapter, the same ids and labels, the same rows in each step, learning rates and AdamW. Each trains in a process of
-its own; one more scores what they have learned. Tokens per second are those of the dialogues, prompts included, however
-few of them went through the model. trl runs in several settings that keep the rows of a step; the fastest one counts.
+A Llama of random weights, NF4, LoRA on all linear layers, real dialogues of Ada. Both are given the same adapter, the
+same ids and labels, the same rows in each step, learning rates and AdamW. Each trains in a process of its own; one more
+scores what they have learned. Tokens per second are those of the dialogues, prompts included, however few of them went
+through the model. trl runs in several settings that keep the rows of a step; the fastest one counts.
 
-`--steps N` timed steps (5) behind one that warms up; `--layers N`, `--hidden N` make another size.
+`--size 98M` on a CPU (the default there), `8B` on a GPU (30 GB of it, and 16 GB of disk), `tiny` to try this script;
+`--steps N` timed steps (5) behind one that warms up; `--peak N`, the GPU's bf16 TFLOP/s (989, an H100 or H200), to say
+what share of it our arithmetic is.
 """
 
 import argparse
@@ -21,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, TrainerCallback
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, TrainerCallback
 
 from finetune import loop, parallel
 from finetune.checkpoint import restore, trained_weights
@@ -37,15 +39,27 @@ from persona.base import Base
 from persona.paths import NANO_FOLDER
 from persona.prompt import IGNORED, Example
 
-ROWS_A_STEP = 8
 PEAK_RATE = 5e-4
-CPU = torch.device("cpu")
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+SIZES = {
+    "tiny": {"num_hidden_layers": 2, "hidden_size": 128, "intermediate_size": 384, "num_attention_heads": 2},
+    "98M": {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 2176, "num_attention_heads": 12},
+    "8B": {
+        "num_hidden_layers": 32,
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+    },
+}
+ROWS_A_STEP = {"tiny": 8, "98M": 8, "8B": 32}
 OURS = {"ours, prompts shared": True, "ours, not shared": False}
 """Whether the common beginnings of a step's rows are computed once."""
 
 PEERS = {
     "trl, 8 rows at once": {"per_device_train_batch_size": 8},
-    "trl, 2 x 4 rows": {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2},
+    "trl, 4 rows at once": {"per_device_train_batch_size": 4},
     "trl, padding-free": {"per_device_train_batch_size": 8, "padding_free": True},
 }
 """All keep the rows of a step; `packing` would not."""
@@ -63,25 +77,18 @@ def real_rows():
     return [encode_rows(split, given.card, template)[0] for split in real]
 
 
-def save_base(folder, layers, hidden):
-    """Random weights behind the built-in base's tokenizer; about 98 M of them in 12 layers of 768."""
-    config = LlamaConfig(
-        vocab_size=6144,
-        hidden_size=hidden,
-        intermediate_size=round(hidden * 17 / 6 / 64) * 64,
-        num_hidden_layers=layers,
-        num_attention_heads=hidden // 64,
-        max_position_embeddings=2048,
-        bos_token_id=None,
-        eos_token_id=4,
-        pad_token_id=0,
-    )
+def save_base(folder, size):
+    """Random weights behind the built-in base's tokenizer; how many of them, and how many products of a token they make."""
+    usual = {"vocab_size": 6144, "max_position_embeddings": 2048, "bos_token_id": None}
+    config = LlamaConfig(**usual | SIZES[size], eos_token_id=4, pad_token_id=0)
     torch.manual_seed(0)
-    model = LlamaForCausalLM(config)
+    with DEVICE:
+        model = AutoModelForCausalLM.from_config(config, dtype=parallel.compute_dtype("auto", DEVICE))
     model.save_pretrained(folder)
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(NANO_FOLDER / name, folder / name)
-    return model.num_parameters()
+    linear = sum(part.weight.numel() for part in model.model.modules() if isinstance(part, torch.nn.Linear))
+    return model.num_parameters(), linear
 
 
 def settings_of(folder):
@@ -92,8 +99,8 @@ def load_model(folder):
     """The base in 4 bits with a fresh adapter in float32; guarded, so that trl too has right gradients on every CPU."""
     quiet_libraries()
     settings = settings_of(folder)
-    dtype = parallel.compute_dtype("auto", CPU)
-    return load(Base.resolve(settings.model), settings, CPU, dtype=dtype, holding=Holding("nf4")).model
+    dtype = parallel.compute_dtype("auto", DEVICE)
+    return load(Base.resolve(settings.model), settings, DEVICE, dtype=dtype, holding=Holding("nf4")).model
 
 
 def rate_at(number, steps):
@@ -126,6 +133,8 @@ def train_peer(model, examples, plan, folder, setting):
     # Within a step the order is free: neighbours of one length need little padding.
     rows = [row for step in plan for row in sorted(step, key=lambda row: len(examples[row].ids))]
     dataset = Dataset.from_list([{"input_ids": examples[row].ids, "labels": examples[row].labels} for row in rows])
+    accumulated = len(plan[0]) // setting["per_device_train_batch_size"]
+    setting = setting | {"gradient_accumulation_steps": accumulated}
     trainer, losses, ends = make_trainer(model, dataset, len(plan), folder, setting)
     collate, counts = trainer.data_collator, []
 
@@ -162,8 +171,8 @@ def make_trainer(model, dataset, steps, folder, setting):
         max_length=None,
         train_sampling_strategy="sequential",
         gradient_checkpointing=False,
-        bf16=parallel.compute_dtype("auto", CPU) == torch.bfloat16,
-        use_cpu=True,
+        bf16=parallel.compute_dtype("auto", DEVICE) == torch.bfloat16,
+        use_cpu=DEVICE.type == "cpu",
         dataloader_pin_memory=False,
         logging_steps=1,
         save_strategy="no",
@@ -203,7 +212,9 @@ def contend(name, folder):
 
 
 def peak_mebibytes():
-    """The most memory this process held; `ru_maxrss` would begin with the parent's."""
+    """The most memory this process held, on the GPU where there is one; `ru_maxrss` would begin with the parent's."""
+    if DEVICE.type == "cuda":
+        return torch.cuda.max_memory_reserved() / 2**20
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
@@ -231,7 +242,7 @@ def race(folder, tokens):
         run(name, folder)
         found = figures[name] = json.loads((folder / f"{name}.json").read_text())
         seconds = found["ends"][-1] - found["ends"][0]
-        found["speed"] = sum(tokens[1:]) / seconds
+        found["speed"], found["physical_speed"] = sum(tokens[1:]) / seconds, sum(found["physical"][1:]) / seconds
         through = sum(found["physical"]) / sum(tokens)
         row = f"{found['speed']:8.0f}  {seconds / (len(tokens) - 1):14.2f}  {through:17.0%}  {found['peak']:8.0f}"
         print(f"{name:22} {row}", flush=True)
@@ -267,30 +278,48 @@ def compare(figures, held_out):
         print(f"{'':22} losses of a step {apart:.4f} apart at most (0.01), held-out loss {final:.3%} (0.5 %)")
 
 
-def main(steps, layers, hidden):
+def show_share(figures, linear, peak):
+    """What part of the GPU's peak our arithmetic is: 2 operations a weight and token forward, 2 backward.
+
+    Frozen weights have no gradient, nothing is computed twice; attention, head and adapter are left out of the count.
+    """
+    for name in OURS:
+        speed = figures[name]["physical_speed"]
+        print(
+            f"{name:22} {speed:.0f} tokens/s go through the model, {4 * linear * speed / peak / 1e12:.0%} of the peak"
+        )
+
+
+def main(steps, size, peak):
     train, validation = real_rows()
-    whole = plan_epoch([row.ids for row in train], seed=0, epoch=0, rows_per_step=ROWS_A_STEP)
-    plan = [step for step in whole if len(step) == ROWS_A_STEP][: steps + 1]
+    per_step = ROWS_A_STEP[size]
+    whole = plan_epoch([row.ids for row in train], seed=0, epoch=0, rows_per_step=per_step)
+    plan = [step for step in whole if len(step) == per_step]
+    plan = [plan[number % len(plan)] for number in range(steps + 1)]
     tokens = [sum(len(train[row].ids) for row in step) for step in plan]
     trained = [sum(trained_tokens(train[row]) for row in step) for step in plan]
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        parameters = save_base(folder / "base", layers, hidden)
+        parameters, linear = save_base(folder / "base", size)
         splits = {"train": train, "validation": validation}
         rows = {name: [(each.id, each.ids, each.labels) for each in split] for name, split in splits.items()}
         (folder / "rows.json").write_text(json.dumps(rows | {"plan": plan}))
-        print(f"{parameters / 1e6:.1f} M parameters, nf4, LoRA of rank 16, {parallel.threads_per_process()} threads")
-        print(f"{len(plan)} steps of {ROWS_A_STEP} rows, {sum(tokens)} tokens, {sum(trained)} of them trained")
+        on_gpu = DEVICE.type == "cuda"
+        where = torch.cuda.get_device_name() if on_gpu else f"CPU, {parallel.threads_per_process()} threads"
+        print(f"{parameters / 1e6:.1f} M parameters, nf4, LoRA of rank 16, {where}")
+        print(f"{len(plan)} steps of {per_step} rows, {sum(tokens)} tokens, {sum(trained)} of them trained")
         figures, held_out = race(folder, tokens)
     assert all(found["trained"] == trained for found in figures.values()), "all train the same tokens"
     compare(figures, held_out)
+    if on_gpu:
+        show_share(figures, linear, peak)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--layers", type=int, default=12)
-    parser.add_argument("--hidden", type=int, default=768)
+    parser.add_argument("--size", choices=SIZES, default="8B" if DEVICE.type == "cuda" else "98M")
+    parser.add_argument("--peak", type=float, default=989.0)
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -299,4 +328,4 @@ if __name__ == "__main__":
     elif given.part:
         contend(given.part, given.folder)
     else:
-        main(given.steps, given.layers, given.hidden)
+        main(given.steps, given.size, given.peak)
