@@ -18,7 +18,7 @@ from finetune.settings import FinetuneSettings
 from finetune.sharing import shares_exactly
 from finetune.validation import HeldOut, row_losses, score
 from persona.base import Base
-from tests.benchmarks.forked_trainer import make_workplace
+from tests.forked_trainer import make_workplace
 from tests.tiny_base import tiny_examples, tiny_training
 
 CHECKOUT = Path(__file__).parents[1]
@@ -34,7 +34,7 @@ import torch
 from accelerate import Accelerator
 from finetune import loop, results, samples, state
 from finetune.command import main
-from tests.benchmarks.forked_trainer import COMMAND, RUN
+from tests.forked_trainer import COMMAND, RUN
 
 Accelerator.end_training = lambda self: None  # one group of processes for all that follows
 samples.REPLY_TOKENS = 4

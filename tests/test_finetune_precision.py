@@ -24,7 +24,7 @@ from finetune.parallel import compute_dtype
 from finetune.settings import FinetuneSettings
 from persona.base import Base
 from persona.errors import PersonaError
-from tests.benchmarks.forked_trainer import COMMAND, RUN, make_workplace
+from tests.forked_trainer import COMMAND, RUN, make_workplace
 from tests.tiny_base import tiny_examples, tiny_llama, tiny_training
 
 CHECKOUT = Path(__file__).parents[1]

@@ -12,7 +12,7 @@ import pytest
 from finetune import samples
 from finetune.command import main
 from finetune.state import State, forget_states, save_state
-from tests.benchmarks.forked_trainer import COMMAND, RUN, make_workplace, result
+from tests.forked_trainer import COMMAND, RUN, make_workplace, result
 
 SHORT = [*COMMAND[:-1], "--epochs", "1", "--batch-size", "12", "--seed"]
 

@@ -2,8 +2,8 @@
 
 Four experiments, by name, all of them by default: `moments` (kill -9 at random moments of whole runs), `saves` (kill -9
 inside checkpoints and results), `steps` (stopped after every step), `disk` (the disk is full, or the process is killed,
-at every call that changes it). What was disturbed is started again with the same command until it ends; nobody cleans
-up in between. `--kills N` of either kind (200), `--every N`th call (1).
+at calls that change it). What was disturbed is started again with the same command until it ends; nobody cleans up in
+between. `--kills N` of either kind (20; 200 take half an hour), `--every N`th call (10; 1 for all takes an hour).
 """
 
 import argparse
@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 
-from tests.benchmarks.forked_trainer import (
+from tests.forked_trainer import (
     RUN,
     SAVE_EVERY,
     SEEDS,
@@ -230,8 +230,8 @@ if __name__ == "__main__":
     ALL = ["moments", "saves", "steps", "disk"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT")
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--every", type=int, default=10)
     given = parser.parse_args()
     if unknown := set(given.experiments) - set(ALL):
         parser.error(f"{', '.join(unknown)}: one of {', '.join(ALL)}")

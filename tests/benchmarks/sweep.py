@@ -2,8 +2,9 @@
 
 Every run has four epochs unless it says otherwise; the table shows the loss (nats a token) of the held-out lines that the
 author wrote after each of them, the kept one marked; what the kept one makes of the made rows; and the bits per byte of
-the author's lines in the held-out part and in the test part, which chooses nothing. `--character NAME` (ada), `--only TEXT` of a row's name,
-`--at-once N` runs side by side, of one thread each; without `--whole`, the smallest comparison alone.
+the author's lines in the held-out part and in the test part, which chooses nothing. `--character NAME` (ada), `--only
+TEXT` of a row's name, `--at-once N` runs side by side, of one thread each; without `--whole`, the smallest comparison
+alone.
 """
 
 import argparse
