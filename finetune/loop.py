@@ -167,7 +167,8 @@ def gradients(
         try:
             return _forward_and_backward(model, examples, accelerator, rows, position, share, seed)
         except (torch.OutOfMemoryError, MemoryError) as error:
-            _make_smaller(model, accelerator, position, error)
+            failed = error.with_traceback(None)  # Its frames would keep what the pass had computed in memory.
+        _make_smaller(model, accelerator, position, failed)
 
 
 def _forward_and_backward(

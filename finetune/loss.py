@@ -69,6 +69,6 @@ class _CrossEntropy(torch.autograd.Function):
         for first in range(0, len(targets), CHUNK):
             part = slice(first, first + CHUNK)
             of_logits = functional.softmax(logits[part].float(), -1)
-            of_logits[torch.arange(len(of_logits)), targets[part]] -= 1
+            of_logits[torch.arange(len(of_logits), device=of_logits.device), targets[part]] -= 1
             result[part] = of_logits * gradients[0][part, None]
         return result, None

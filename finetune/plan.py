@@ -68,41 +68,65 @@ def in_words(seconds: float) -> str:
 def rehearse(
     model: Any, examples: Sequence[Example], accelerator: "Accelerator", plan: Plan, position: Position, *, share: bool
 ) -> Reckoning:
-    """Run the step with the most tokens, forward and backward, so that memory fails now or never; no weight changes.
+    """Run the heaviest steps, forward and backward, so that memory fails now or never; no weight changes.
 
-    The forward passes of `position` are made smaller where memory asks for it. Times are reckoned by tokens.
+    They are the one with the forward pass that trains the most tokens, which have logits, and the one with the largest;
+    beside them lies what the optimizer will hold. The passes of `position` are made smaller where memory asks for it.
+    Times are reckoned by tokens.
     """
     steps = [rows for of_epoch in plan for rows in of_epoch]
-    sizes, trained, logical = [], 0, 0
-    for rows in steps:
-        here = [examples[row] for row in rows]
-        sizes.append(_tokens(here, accelerator.num_processes, position.forward_tokens, share))
-        trained += sum(map(trained_tokens, here))
-        logical += sum(len(example.ids) for example in here)
-    heaviest = steps[max(range(len(steps)), key=sizes.__getitem__)]
+    works = [
+        _work([examples[row] for row in rows], accelerator.num_processes, position.forward_tokens, share)
+        for rows in steps
+    ]
+    numbers = range(len(works))
+    most_logits = max(numbers, key=lambda number: works[number].trained_at_once)
+    largest = max(numbers, key=lambda number: (works[number].tokens_at_once, works[number].tokens))
+    # Two moments of each weight, and what AdamW works in.
+    beside = [weight.new_ones(3 * weight.numel()) for weight in model.parameters() if weight.requires_grad]
     seconds = 0.0
-    for _ in range(2):  # the first pass warms up
+    for number in (most_logits, largest):  # the first one warms up
         began = time.perf_counter()
-        gradients(model, examples, accelerator, heaviest, position, share=share, seed=0)
+        gradients(model, examples, accelerator, steps[number], position, share=share, seed=0)
         model.zero_grad(set_to_none=True)
         seconds = time.perf_counter() - began
+    beside.clear()
+    physical = sum(work.tokens for work in works)
     return Reckoning(
         examples=len(examples),
         steps=len(steps),
-        trained_tokens=trained,
-        logical_tokens=logical,
-        physical_tokens=sum(sizes),
-        seconds=seconds * sum(sizes) / max(sizes),
+        trained_tokens=sum(work.trained for work in works),
+        logical_tokens=sum(work.logical for work in works),
+        physical_tokens=physical,
+        seconds=seconds * physical / works[largest].tokens,
         memory_bytes=peak_memory_bytes(accelerator),
         forward_tokens=position.forward_tokens,
     )
 
 
-def _tokens(examples: Sequence[Example], processes: int, budget: int, share: bool) -> int:
-    """Tokens of a step that go through the model, padding included."""
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A step's tokens: of its examples, trained ones, those that go through the model, and the most in one pass."""
+
+    logical: int
+    trained: int
+    tokens: int
+    tokens_at_once: int
+    trained_at_once: int
+
+
+def _work(examples: Sequence[Example], processes: int, budget: int, share: bool) -> _Work:
     numbers = range(len(examples))
     parts = (passes(examples, numbers[each::processes], budget, share=share) for each in range(processes))
-    return sum(one.tokens for part in parts for one in part)
+    made = [one for part in parts for one in part]
+    trained = [trained_tokens(example) for example in examples]
+    return _Work(
+        logical=sum(len(example.ids) for example in examples),
+        trained=sum(trained),
+        tokens=sum(one.tokens for one in made),
+        tokens_at_once=max(one.tokens for one in made),
+        trained_at_once=max(sum(trained[number] for number in one.examples) for one in made),
+    )
 
 
 def surroundings(training: "Training") -> Iterator[str]:

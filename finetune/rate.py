@@ -35,7 +35,13 @@ def find_rate(training: "Training") -> tuple[float, str]:
     plan = [plan_epoch(lengths, seed=settings.seed, epoch=epoch, rows_per_step=per_step) for epoch in epochs]
     steps = [rows for of_epoch in plan for rows in of_epoch][:STEPS]
     used = sorted({row for rows in steps for row in rows})
-    sums = row_sums(training.model, [examples[row] for row in used], training.accelerator, share=training.share)
+    sums = row_sums(
+        training.model,
+        [examples[row] for row in used],
+        training.accelerator,
+        share=training.share,
+        forward_tokens=training.scored_tokens,
+    )
     before = dict(zip(used, sums, strict=True))
     now = 0.0
     running = train(

@@ -45,6 +45,8 @@ def finetune(name: str, settings: FinetuneSettings, *, force: bool = False, plan
         _say(f"unchanged: {inputs.place.adapter} was trained on these rows with these settings (--force trains again)")
         _say(*summary(done))
         return 0
+    import torch
+
     from finetune.parallel import start
 
     accelerator = start(settings, inputs.place.run)
@@ -53,6 +55,12 @@ def finetune(name: str, settings: FinetuneSettings, *, force: bool = False, plan
         # Together: a process whose peer is gone already can abort while it takes the group down.
         accelerator.wait_for_everyone()
         return status
+    except (torch.OutOfMemoryError, MemoryError) as error:  # where no smaller pass could help, as in reading the base
+        raise PersonaError(
+            "There is not enough memory for this base beside what else is running.",
+            where=str(accelerator.device),
+            fix=f"persona doctor --model {settings.model} says what fits; end other programs, or take a smaller base",
+        ) from error
     finally:
         accelerator.end_training()
 
@@ -183,7 +191,9 @@ def _end(training: "Training", *, finished: bool) -> None:
         restore(training.loaded.model, training.best)
         training.history.test_after = _scores(training, test=True).test
         rows = training.inputs.train[:ROWS_SCORED]
-        scored = row_losses(training.model, rows, training.accelerator, share=training.share)
+        scored = row_losses(
+            training.model, rows, training.accelerator, share=training.share, forward_tokens=training.scored_tokens
+        )
     if is_first_process():
         write_results(training, scored, finished=finished)
 
@@ -195,7 +205,9 @@ def _scores(training: "Training", *, test: bool = False) -> "Scores":
 
     def of(rows: "Sequence[Example]") -> "Score":
         lines = held_out(rows, training.inputs.template)
-        return score(training.model, lines, training.accelerator, share=training.share)
+        return score(
+            training.model, lines, training.accelerator, share=training.share, forward_tokens=training.scored_tokens
+        )
 
     inputs = training.inputs
     return Scores(of(inputs.real), of(inputs.synthetic), of(inputs.test) if test else None)

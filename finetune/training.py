@@ -59,6 +59,11 @@ class Training:
         """Of the whole run."""
         return sum(map(len, self.plan))
 
+    @property
+    def scored_tokens(self) -> int:
+        """Of a forward pass without gradients, which has room for twice as many as one with them."""
+        return 2 * self.position.forward_tokens
+
     def has_ended_early(self) -> bool:
         """Whether so many epochs as `patience` says were no better than the best before them."""
         losses = [scores.loss for scores in self.history.epochs]

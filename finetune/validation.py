@@ -19,7 +19,7 @@ from persona.prompt import IGNORED, Example
 from persona.template import ChatTemplate
 
 FORWARD_TOKENS = 8_192
-"""Without gradients, twice what training takes at once."""
+"""Twice the default of training: without gradients, twice as many tokens have room."""
 
 POOL = 2_048
 """Examples among which neighbours are looked for, and which are held in memory together."""
@@ -66,10 +66,17 @@ def _closing(run: Sequence[int], end_of_turn: Sequence[int]) -> int:
     return next((n for n in range(len(end_of_turn), 0, -1) if tuple(run[-n:]) == tuple(end_of_turn[:n])), 0)
 
 
-def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator, *, share: bool) -> dict[str, float]:
+def row_losses(
+    model: Any,
+    examples: Sequence[Example],
+    accelerator: Accelerator,
+    *,
+    share: bool,
+    forward_tokens: int = FORWARD_TOKENS,
+) -> dict[str, float]:
     """Nats per trained token of every row by its id, the worst of its sequences; by all processes together."""
     losses: dict[str, float] = {}
-    sums = row_sums(model, examples, accelerator, share=share)
+    sums = row_sums(model, examples, accelerator, share=share, forward_tokens=forward_tokens)
     for example, (nats, tokens) in zip(examples, sums, strict=True):
         losses[example.id] = max(nats / tokens, losses.get(example.id, 0.0))
     return losses
@@ -77,7 +84,12 @@ def row_losses(model: Any, examples: Sequence[Example], accelerator: Accelerator
 
 @torch.no_grad()
 def row_sums(
-    model: Any, examples: Sequence[Example], accelerator: Accelerator, *, share: bool
+    model: Any,
+    examples: Sequence[Example],
+    accelerator: Accelerator,
+    *,
+    share: bool,
+    forward_tokens: int = FORWARD_TOKENS,
 ) -> list[tuple[float, int]]:
     """(nats, trained tokens) of every example, by all processes together."""
     inner = accelerator.unwrap_model(model)
@@ -86,7 +98,7 @@ def row_sums(
     nats, tokens = [0.0] * len(examples), []
     for first, pool in _pools(examples):
         counts = [trained_tokens(example) for example in pool]
-        for numbers, losses in _losses(inner, pool, accelerator, share):
+        for numbers, losses in _losses(inner, pool, accelerator, share, forward_tokens):
             for number, of_row in zip(numbers, losses.split([counts[each] for each in numbers]), strict=True):
                 nats[first + number] = float(of_row.sum())
         tokens += counts
@@ -95,7 +107,14 @@ def row_sums(
 
 
 @torch.no_grad()
-def score(model: Any, rows: Sequence[HeldOut], accelerator: Accelerator, *, share: bool) -> Score:
+def score(
+    model: Any,
+    rows: Sequence[HeldOut],
+    accelerator: Accelerator,
+    *,
+    share: bool,
+    forward_tokens: int = FORWARD_TOKENS,
+) -> Score:
     """Score rows, shared out over the processes; afterwards the model trains again if it did before."""
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
@@ -103,7 +122,8 @@ def score(model: Any, rows: Sequence[HeldOut], accelerator: Accelerator, *, shar
     nats = tokens = text_nats = size = 0.0
     for _, pool in _pools(rows):
         size += sum(row.bytes for row in pool)
-        for numbers, losses in _losses(inner, [row.example for row in pool], accelerator, share):
+        examples = [row.example for row in pool]
+        for numbers, losses in _losses(inner, examples, accelerator, share, forward_tokens):
             is_text = torch.tensor([flag for number in numbers for flag in pool[number].is_text])
             nats += float(losses.sum())
             tokens += len(losses)
@@ -123,14 +143,14 @@ def _pools(rows: Sequence[T]) -> Iterator[tuple[int, Sequence[T]]]:
 
 
 def _losses(
-    model: Any, examples: Sequence[Example], accelerator: Accelerator, share: bool
+    model: Any, examples: Sequence[Example], accelerator: Accelerator, share: bool, forward_tokens: int
 ) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
     """This process's part of the examples: their numbers in the order of a pass, and nats of all trained tokens there.
 
     All processes make as many passes, since each may hold a part of the base: the last ones are spare for some.
     """
     rank, processes, numbers = accelerator.process_index, accelerator.num_processes, range(len(examples))
-    parts = [passes(examples, numbers[each::processes], FORWARD_TOKENS, share=share) for each in range(processes)]
+    parts = [passes(examples, numbers[each::processes], forward_tokens, share=share) for each in range(processes)]
     for place in range(max(map(len, parts))):
         is_spare = place >= len(parts[rank])
         one = parts[0][0] if is_spare else parts[rank][place]

@@ -1,16 +1,21 @@
 """What a run says before it begins of disk and memory: the same figures as `persona doctor`, and a refusal in time."""
 
+import gc
 import shutil
 from collections import namedtuple
 from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate import Accelerator
 
-from finetune import checks, memory, plan
+from finetune import checks, loop, memory, plan
+from finetune.model import add_lora
 from finetune.probe import Machine, size
 from finetune.settings import FinetuneSettings
 from persona.errors import PersonaError
+from persona.prompt import Example
+from tests.tiny_base import tiny_llama
 
 QWEN3_8B = {
     "model_type": "qwen3",
@@ -46,6 +51,31 @@ def room(monkeypatch):
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
     return set_disk
+
+
+def test_the_heaviest_steps_are_tried_beside_what_the_optimizer_will_hold(one_thread, monkeypatch):
+    def example(tokens, trained):
+        ids = tuple(range(5, 5 + tokens))
+        return Example(f"{tokens}-{trained}", ids, (-100,) * (tokens - trained) + ids[tokens - trained :])
+
+    examples = [example(60, 1), *[example(20, 2)] * 6, *[example(14, 12)] * 3]
+    model, tried = add_lora(tiny_llama(), FinetuneSettings()), []
+
+    def gradients(model, examples, accelerator, rows, position, **how):
+        held = [each for each in gc.get_objects() if type(each) is torch.Tensor and each.dim() == 1]
+        tried.append((rows, sum(each.numel() for each in held if not each.requires_grad)))
+        position.forward_tokens //= 2
+
+    monkeypatch.setattr(plan, "gradients", gradients)
+    steps, accelerator = [[0, 1], [2, 3, 4], [5, 6], [7, 8, 9]], Accelerator()
+    # The longest example is larger than a pass may be, and most logits come together in the last step.
+    position = loop.start(model, 40)
+    reckoned = plan.rehearse(model, examples, accelerator, [steps], position, share=False)
+    assert [rows for rows, _ in tried] == [[7, 8, 9], [0, 1]] and reckoned.forward_tokens == position.forward_tokens
+    trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    assert all(beside >= 3 * trained for _, beside in tried)
+    assert (reckoned.steps, reckoned.logical_tokens, reckoned.trained_tokens) == (4, 222, 49)
+    assert reckoned.physical_tokens == 80 + 60 + 40 + 42
 
 
 def test_disk_and_other_bases_are_told_in_two_lines(room, tmp_path):

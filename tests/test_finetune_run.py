@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from finetune import callbacks, checkpoint, loop, rate, run, training
+from finetune import callbacks, checkpoint, loop, parts, rate, run, training
 from finetune import results as results_of_runs
 from finetune.command import main
 from finetune.interrupt import stop_on_signals
@@ -132,6 +132,16 @@ def test_what_a_kill_at_the_very_end_has_left_goes_at_the_next_run_unless_it_is_
         assert main(ARGUMENTS) == 0 and half_removed.exists()
     assert main(ARGUMENTS) == 0 and not half_removed.exists()
     assert capsys.readouterr().out.count("unchanged") == 2
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), MemoryError()]
+)
+def test_a_base_that_memory_has_no_room_for_is_said_in_words(monkeypatch, capsys, error):
+    monkeypatch.setattr(parts, "prepared", lambda *given, **how: (_ for _ in ()).throw(error))
+    assert main([*ARGUMENTS, "--force"]) == 2
+    said = capsys.readouterr().err
+    assert "not enough memory" in said and "persona doctor --model base" in said and "Traceback" not in said
 
 
 def stop_after(monkeypatch, number, signal_number=signal.SIGINT):

@@ -55,7 +55,7 @@ def measure(character):
     """One process's figures, for the dataset in its working folder."""
     from finetune.encoded import OnAccess
     from finetune.inputs import read_inputs
-    from finetune.plan import _tokens
+    from finetune.plan import _work
     from finetune.rows import encode_rows, plan_epoch, read_split
     from finetune.settings import FinetuneSettings
     from persona.base import Base
@@ -73,7 +73,7 @@ def measure(character):
     steps = plan_epoch(likeness, seed=0, epoch=0, rows_per_step=ROWS_A_STEP)
     times.append(time.process_time())
     for step in steps:
-        _tokens([train[row] for row in step], 1, settings.forward_tokens, True)
+        _work([train[row] for row in step], 1, settings.forward_tokens, True)
     times.append(time.process_time())
     planned = memory("VmHWM") - start
     for row in random.Random(0).choices(range(len(train)), k=READ):
