@@ -60,7 +60,7 @@ def attend(
     `query`, `key` and `value` have the shape `(1, heads, tokens, size)`; what comes back has `(1, tokens, heads, size)`.
     """
     own: Callable[..., tuple[torch.Tensor, torch.Tensor | None]] = (
-        sdpa_attention_forward if kind == "sdpa" else sys.modules[type(module).__module__].eager_attention_forward
+        _sdpa if kind == "sdpa" else sys.modules[type(module).__module__].eager_attention_forward
     )
     if blocks is None:
         if attention_mask is not None and attention_mask.shape[2:] == (1, 1) and query.shape[2] > 1:
@@ -73,6 +73,37 @@ def attend(
         mask = _mask_for(block, seen[0].shape[2], given.get("sliding_window"), query, kind)
         parts.append(own(module, query[:, :, begin:end], *seen, mask, **given)[0])
     return torch.cat(parts, 1), None
+
+
+def _sdpa(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    **given: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """transformers' own, with heads that share a key and value as the heads of a batch of their own.
+
+    So the shared ones are seen from several heads without a copy for each, and every kernel takes them. Told of groups,
+    torch 2.13 has but one fast kernel on GPUs, which needs compute capability 8.0, 16 bits, and not Windows.
+    """
+    batch, heads, tokens, _ = query.shape
+    shared = key.shape[1]
+    if heads == shared or tokens == 1 or (mask is not None and mask.shape[:2] != (1, 1)):
+        return sdpa_attention_forward(module, query, key, value, mask, **given)
+
+    def folded(states: torch.Tensor) -> torch.Tensor:
+        return states.reshape(batch * shared, -1, *states.shape[2:])
+
+    keys, values = (folded(each).expand(-1, heads // shared, -1, -1) for each in (key, value))
+    given = {"is_causal": getattr(module, "is_causal", True)} | given
+    made, _ = sdpa_attention_forward(_UNGROUPED, folded(query), keys, values, mask, **given)
+    return made.unflatten(0, (batch, shared)).transpose(1, 2).flatten(2, 3), None
+
+
+_UNGROUPED = torch.nn.Identity()
+"""In the place of an attention layer, which would speak of its groups."""
 
 
 def _gathered(states: torch.Tensor, places: Sequence[tuple[int, int]]) -> torch.Tensor:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from peft.helpers import disable_input_dtype_casting
 
 from finetune.batches import Batch, lay_out
 from finetune.loss import computes_in, token_losses
@@ -185,10 +186,16 @@ def _forward_and_backward(
     parts = [passes(examples, rows[each::processes], budget, share=share) for each in range(processes)]
     most = max(map(len, parts))
     done = Gradients()
+    # PEFT would give its matrices inputs in their own float32, of which autocast makes 16 bits again: a copy for each.
+    in_16_bits = computes_in(model).itemsize == 2
     for place in range(most):
         batch = _batch(examples, parts, rank, place, accelerator.device)
         torch.manual_seed(_seed(seed, rank, place))
-        with accelerator.no_sync(model) if place + 1 < most else contextlib.nullcontext():
+        last = place + 1 == most
+        with (
+            contextlib.nullcontext() if last else accelerator.no_sync(model),
+            disable_input_dtype_casting(model, in_16_bits),
+        ):
             loss = token_losses(model, batch).sum()
             # Gradients are averaged over processes; the factor turns their mean into the sum.
             accelerator.backward(loss * (processes / trained * position.loss_scale))

@@ -9,10 +9,11 @@ NF4_BYTES = 0.52
 """Bytes a parameter: 4 bits, and scales of 8 bits for every 64 of them (double quantization)."""
 LORA_BYTES = 16
 """Bytes a trained parameter: weight, gradient and two moments in float32."""
-ACTIVATIONS = 0.8
+ACTIVATIONS = 1.5
 """Numbers kept for the backward pass, for each token, by the inputs and outputs of its linear layers.
 
-Counted: 0.52 to 0.80 for Llama, Qwen3 and Gemma 3 shapes, in float32 and bfloat16.
+Counted with torch's saved_tensors_hooks: 1.0 to 1.6 for Llama, Qwen3 and Gemma 3 shapes in float32 and bfloat16, and
+1.2 to 1.7 where ten segments of 96 tokens look back at 512 shared ones.
 """
 LIBRARIES_BYTES = 2**30
 """torch, transformers, peft and bitsandbytes in memory, and what they work in."""

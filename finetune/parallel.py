@@ -1,6 +1,7 @@
 """One process or many: the device of each, and sums over all of them. Two processes train what one would."""
 
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others: those of a machine read a large base one after the other."""
+
+CUDA_SPARE_BYTES = 2**28
+"""Left to the driver and the screen."""
 
 _REFUSED = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_FSDP": "accelerate's own FSDP"}
 
@@ -44,6 +48,11 @@ def check_launch(settings: "FinetuneSettings") -> None:
                 where=f"{variable}, from the configuration of accelerate",
                 fix="accelerate launch --config_file finetune/launch/several_gpus.yaml finetune NAME --parallel fsdp",
             )
+    if os.name == "nt" and processes() > 1:
+        raise PersonaError(
+            "Several processes cannot train together on Windows: torch has no NCCL there.",
+            fix="accelerate launch --num_processes 1 finetune NAME",
+        )
     if settings.parallel == "fsdp" and processes() == 1:
         raise PersonaError(
             "--parallel fsdp shares a base out over several processes, and this is the only one.",
@@ -68,13 +77,28 @@ def start(settings: "FinetuneSettings", folder: Path) -> "Accelerator":
     device = PartialState(cpu=cpu or parse_flag_from_env("ACCELERATE_USE_CPU"), timeout=PATIENCE).device
     if device.type == "cpu":
         torch.set_num_threads(settings.threads or threads_per_process())
-    elif settings.deterministic:
+    if device.type == "cuda":
+        _set_up_cuda()
+    if settings.deterministic and device.type != "cpu":
         # Read at the first product, which is yet to come. Attention follows the mode below by itself: no cuDNN, and
         # backward passes that do not add up in the order of chance.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(settings.deterministic)
     tracker = None if settings.tracker == "none" else settings.tracker
     return Accelerator(mixed_precision="no", log_with=tracker, project_dir=folder if tracker else None)
+
+
+def _set_up_cuda() -> None:
+    """Keep out what would make training slow without a word."""
+    import torch
+
+    # cuDNN's attention, the first choice on the GPUs of data centres, makes a plan for each new shape, in up to a second
+    # (https://github.com/modelscope/FunASR/issues/3704), and every segment of a row has another shape.
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    if os.name == "nt" or "microsoft" in platform.release().lower():
+        # There the driver goes on in main memory, many times slower, instead of saying that its own is full.
+        free, total = torch.cuda.mem_get_info()
+        torch.cuda.set_per_process_memory_fraction(max(0.0, free - CUDA_SPARE_BYTES) / total)
 
 
 def compute_dtype(wanted: str, device: "torch.device") -> "torch.dtype":

@@ -191,6 +191,10 @@ def peak_memory_bytes(accelerator: "Accelerator") -> int:
 
     if accelerator.device.type == "cuda":
         return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -35,7 +35,7 @@ def prepare(
     from finetune.encoded import OnAccess
     from finetune.loop import start
     from finetune.model import default_learning_rate, hold
-    from finetune.parallel import compute_dtype
+    from finetune.parallel import compute_dtype, least
     from finetune.parts import prepared
     from finetune.report import History
     from finetune.rows import plan_epoch
@@ -50,7 +50,7 @@ def prepare(
     rows = range(len(inputs.train))
     per_step = settings.batch_size * settings.gradient_accumulation * accelerator.num_processes
     epochs = settings.epochs or default_epochs(-(-len(rows) // per_step))
-    share = shares_exactly(loaded.model)
+    share = bool(least(accelerator, shares_exactly(loaded.model))) and before.get("share", True)
     likeness = (
         OnAccess(rows, lambda row: inputs.train[row].ids) if share else [len(inputs.train[row].ids) for row in rows]
     )

@@ -29,6 +29,8 @@ def shares_exactly(model: Any) -> bool:
         shared = token_losses(model, lay_out(examples, together, device))
         alone = torch.cat([token_losses(model, collate([examples[each]], device)) for each in together.examples])
         exact = float((shared - alone).abs().mean()) <= LARGEST_DIFFERENCE
+    except torch.OutOfMemoryError:
+        raise
     except (TypeError, ValueError, RuntimeError):
         exact = False
     model.train(was_training)

@@ -95,6 +95,7 @@ class Training:
             "forward_tokens": self.position.forward_tokens,
             "loss_scale": self.position.loss_scale,
             "steps_at_scale": self.position.steps_at_scale,
+            "share": self.share,
             "dtype": self.loaded.dtype,
             "quantization": self.loaded.quantization,
             "parallel": "fsdp" if is_sharded(self.model) else "ddp",

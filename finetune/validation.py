@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from finetune.batches import lay_out
 from finetune.encoded import OnAccess
 from finetune.loss import token_losses
-from finetune.packing import passes
+from finetune.packing import Pass, passes
 from finetune.parallel import summed
 from finetune.report import Score
 from finetune.rows import trained_tokens
@@ -154,6 +154,23 @@ def _losses(
     for place in range(max(map(len, parts))):
         is_spare = place >= len(parts[rank])
         one = parts[0][0] if is_spare else parts[rank][place]
+        for numbers_of_pass, losses in _computed(model, examples, one, accelerator, share):
+            if not is_spare:
+                yield numbers_of_pass, losses
+
+
+def _computed(
+    model: Any, examples: Sequence[Example], one: Pass, accelerator: Accelerator, share: bool
+) -> Iterator[tuple[Sequence[int], torch.Tensor]]:
+    """A pass, or smaller ones where it has no memory: its numbers and losses."""
+    try:
         losses = token_losses(model, lay_out(examples, one, accelerator.device)).double().cpu()
-        if not is_spare:
-            yield one.examples, losses
+    except torch.OutOfMemoryError:
+        if accelerator.num_processes > 1 or len(one.examples) == 1:
+            raise
+        losses = None
+    if losses is not None:
+        yield one.examples, losses
+        return
+    for smaller in passes(examples, one.examples, one.tokens // 2, share=share):
+        yield from _computed(model, examples, smaller, accelerator, share)

@@ -507,7 +507,7 @@ def test_what_a_base_needs():
 
 def test_gpu_memory_is_compared_with_the_need(monkeypatch):
     monkeypatch.setattr(checks, "main_memory", lambda: (2**40, 2**40))
-    for gib, bits, status_ in ((80, 16, "ok"), (30, 4, "ok"), (15, 4, "warning"), (8, 4, "problem")):
+    for gib, bits, status_ in ((80, 16, "ok"), (40, 4, "ok"), (15, 4, "warning"), (8, 4, "problem")):
         found = checks.memory(machine(GPU | {"free": gib * 2**30}), base_known=True)
         assert found.status == status_, gib
         assert f"8.0 B parameters in {bits} bits" in found.found and bool(found.fix) == (status_ != "ok")

@@ -5,7 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from finetune.attention import _sdpa
 from finetune.batches import collate, lay_out
 from finetune.loss import token_losses
 from finetune.packing import GRAIN, passes
@@ -29,6 +31,34 @@ def dialogues(count=7, seed=0):
         return torch.randint(5, 97, (length,), generator=dice).tolist()
 
     return [example(n, n % 2, words(1, 9), words(2, 9)) for n in range(count)]
+
+
+@pytest.mark.parametrize("shared", [1, 2, 4])
+@pytest.mark.parametrize(("rows", "behind"), [(1, 0), (3, 0), (1, 9)])
+def test_heads_that_share_keys_attend_as_transformers_lets_them_and_copy_none(shared, rows, behind):
+    module, tokens, dice = torch.nn.Identity(), 11, torch.Generator().manual_seed(0)
+    module.num_key_value_groups = 4 // shared
+    mask = (torch.arange(behind + tokens) <= torch.arange(behind, behind + tokens)[:, None])[None, None]
+
+    def run(attend, held):
+        dice.manual_seed(0)
+        sizes = ((4, tokens), (shared, behind + tokens), (shared, behind + tokens))
+        states = [torch.randn(rows, *size, 8, generator=dice).requires_grad_() for size in sizes]
+
+        def note(saved):
+            held[saved.untyped_storage().data_ptr()] = saved
+            return saved
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+            made, _ = attend(module, *states, mask if behind else None, dropout=0.0, scaling=0.3)
+        made.square().sum().backward()
+        return made, *[each.grad for each in states]
+
+    ours, theirs = {}, {}
+    for one, other in zip(run(_sdpa, ours), run(sdpa_attention_forward, theirs), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+    ours, theirs = (sum(each.untyped_storage().nbytes() for each in held.values()) for held in (ours, theirs))
+    assert ours < theirs if shared == 2 and behind else ours <= theirs  # one head of keys needs no copy anyway
 
 
 TOKENS = st.lists(st.integers(5, 96), min_size=1, max_size=6).map(tuple)

@@ -1,5 +1,6 @@
 """What a run computes in and how it holds the base: chosen by what fits, with float16's small range kept harmless."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file
 
-from finetune import loop, model, samples
+from finetune import loop, model, parallel, samples
 from finetune.batches import collate
 from finetune.checkpoint import restore, trained_weights
 from finetune.command import main
@@ -68,6 +69,47 @@ def test_a_cpu_computes_in_bfloat16_where_it_has_units_for_it(monkeypatch):
         assert compute_dtype("auto", CPU) == expected
     assert compute_dtype("auto", torch.device("mps")) == torch.float32
     assert compute_dtype("float16", CPU) == torch.float16
+
+
+def test_the_adapter_takes_inputs_of_16_bits_as_they_are(accelerator, monkeypatch):
+    def watched(taught):
+        kinds = set()
+        for name, module in taught.named_modules():
+            if name.endswith("lora_A.default"):
+                module.register_forward_pre_hook(lambda module, given: kinds.add(given[0].dtype))
+        return kinds, *trained(accelerator, taught=taught)[:2]
+
+    kinds, steps, weights = watched(adapted(torch.bfloat16))
+    assert kinds == {torch.bfloat16}
+    monkeypatch.setattr(loop, "disable_input_dtype_casting", lambda model, active: contextlib.nullcontext())
+    kinds, others, same_weights = watched(adapted(torch.bfloat16))
+    assert kinds == {torch.float32} and numbers(steps) == numbers(others) and same(weights, same_weights)
+
+
+# How a GPU is used.
+
+
+@pytest.mark.parametrize(("release", "limited"), [("6.6.87.2-microsoft-standard-WSL2", True), ("6.1.0", False)])
+def test_memory_of_a_gpu_ends_where_the_driver_would_go_on_elsewhere(monkeypatch, release, limited):
+    set_to = []
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (6 * GIB, 8 * GIB))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", set_to.append)
+    monkeypatch.setattr(parallel.platform, "release", lambda: release)
+    chosen = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        parallel._set_up_cuda()
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(chosen)
+    assert set_to == ([5.75 / 8] if limited else [])
+
+
+def test_several_processes_are_refused_on_windows(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with monkeypatch.context() as windows, pytest.raises(PersonaError, match="--num_processes 1") as refused:
+        windows.setattr(os, "name", "nt")
+        parallel.check_launch(FinetuneSettings())
+    assert "Windows" in refused.value.what
 
 
 # The scale of losses.
@@ -312,7 +354,7 @@ def chosen(free_gib, refused="", device="cuda", number_bytes=2):
 
 
 def test_a_gpu_with_room_holds_the_base_in_16_bits_and_another_in_4():
-    assert chosen(79).quantization == "none" and "the base in 16 bits needs 36.2 GiB of 79.0 free" in chosen(79).why
+    assert chosen(79).quantization == "none" and "the base in 16 bits needs 51.8 GiB of 79.0 free" in chosen(79).why
     assert chosen(23).quantization == "nf4" and chosen(23).why.endswith("GiB of 23.0 free")
     assert "would need" in chosen(23).why and "32 bits" in chosen(60, number_bytes=4).why
     need = needs(LLAMA_8B, nf4=False, number_bytes=2, rank=16).bytes(4096) / GIB

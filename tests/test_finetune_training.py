@@ -13,7 +13,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from finetune import loop
+from finetune import loop, validation
 from finetune.batches import collate
 from finetune.checkpoint import restore, trained_weights
 from finetune.loss import CHUNK, _CrossEntropy, token_losses
@@ -120,6 +120,26 @@ def test_a_step_without_memory_is_made_again_in_smaller_passes(accelerator, monk
     monkeypatch.setattr(loop, "token_losses", lambda model, batch: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
     with pytest.raises(PersonaError, match="forward pass of 64 tokens"):
         steps_of(adapted(), tiny_examples(), accelerator)
+
+
+def test_held_out_rows_without_memory_are_scored_in_smaller_passes(accelerator, monkeypatch):
+    model, rows = tiny_llama(), [HeldOut(e, (True,) * trained_tokens(e), 1) for e in tiny_examples(13)]
+    roomy = {share: score(model, rows, accelerator, share=share) for share in (False, True)}
+    most = max(len(row.example.ids) for row in rows)
+
+    def short_of_memory(model, batch):
+        if batch.input_ids.numel() > most:
+            raise torch.OutOfMemoryError("no memory")
+        return token_losses(model, batch)
+
+    monkeypatch.setattr(validation, "token_losses", short_of_memory)
+    for share, whole in roomy.items():
+        found = score(model, rows, accelerator, share=share)
+        assert (found.tokens, found.bytes) == (whole.tokens, whole.bytes)
+        assert found.nats == pytest.approx(whole.nats, rel=1e-6)
+    most = 1
+    with pytest.raises(torch.OutOfMemoryError):
+        score(model, rows, accelerator, share=True)
 
 
 def test_a_run_goes_on_at_every_step_as_if_it_had_not_stopped(accelerator):

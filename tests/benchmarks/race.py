@@ -88,7 +88,11 @@ def save_base(folder, size):
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copy(NANO_FOLDER / name, folder / name)
     linear = sum(part.weight.numel() for part in model.model.modules() if isinstance(part, torch.nn.Linear))
-    return model.num_parameters(), linear
+    parameters = model.num_parameters()
+    del model
+    if DEVICE.type == "cuda":
+        torch.cuda.empty_cache()  # It is the children's turn.
+    return parameters, linear
 
 
 def settings_of(folder):
@@ -160,6 +164,8 @@ def make_trainer(model, dataset, steps, folder, setting):
 
     class Watch(TrainerCallback):
         def on_step_end(self, *_, **__):
+            if DEVICE.type == "cuda":
+                torch.cuda.synchronize()
             ends.append(time.perf_counter())
 
         def on_log(self, *_, logs, **__):
@@ -203,6 +209,8 @@ def contend(name, folder):
 
     given = json.loads((folder / "rows.json").read_text())
     examples = [Example(*row) for row in given["train"]]
+    if DEVICE.type == "cuda":
+        torch.backends.cuda.enable_cudnn_sdp(False)  # For trl too: a plan for each new shape would only slow it down.
     model = load_model(folder)
     train, how = (train_ours, OURS[name]) if name in OURS else (train_peer, PEERS[name])
     losses, trained, physical, ends = train(model, examples, given["plan"], folder, how)
