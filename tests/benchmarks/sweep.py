@@ -38,6 +38,8 @@ SWEEP = {
     "half of the rows": {"rows": 1 / 2},
     "a quarter of the rows": {"rows": 1 / 4},
     "an eighth of the rows": {"rows": 1 / 8},
+    "an eighth of the rows, 2 epochs": {"rows": 1 / 8, "epochs": 2},
+    "an eighth of the rows, 6 epochs": {"rows": 1 / 8, "epochs": 6},
 }
 SMALLEST = {name: SWEEP[name] | {"epochs": 2, "rows": 1 / 8} for name in ("defaults", "rank 8")}
 
