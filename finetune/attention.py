@@ -5,7 +5,7 @@ The model's own attention computes every segment by itself, so the result is the
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -20,29 +20,30 @@ _PREFIX = "segments_"
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A segment in its row: `places` are (begin, end) of all that it sees, from the left, itself last.
-
-    `mask` has the shape `(1, 1, tokens, seen)` and is True where a token sees; none where all is the segment's own.
-    """
+    """A segment in its row: `places` are (begin, end) of all that it sees, from the left, itself last."""
 
     places: tuple[tuple[int, int], ...]
-    mask: torch.Tensor | None
+    _masks: dict[tuple[Any, ...], torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
-    @classmethod
-    def of(
-        cls, place: tuple[int, int], behind: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
-    ) -> "Block":
-        """The block at `place` in its row, which sees all of `behind` and, of itself, what stands to the left."""
-        tokens, before = place[1] - place[0], sum(end - begin for begin, end in behind)
-        return cls((*behind, place), _mask(tokens, before, None, device) if before else None)
+    def mask(self, window: int | None, like: torch.Tensor) -> torch.Tensor:
+        """What is added to the scores of its tokens, shape `(1, 1, tokens, seen)`; one tensor for all layers alike.
 
+        A token sees what stands behind the segment and, of the segment, what stands to its left; in a layer with a
+        window no further back than that.
+        """
+        key = (window, like.dtype, like.device)
+        if key not in self._masks:
+            self._masks[key] = self._mask(window, like)
+        return self._masks[key]
 
-def _mask(tokens: int, before: int, window: int | None, device: torch.device | str) -> torch.Tensor:
-    """What the last `tokens` of a sequence see of it, and of `before` others, in a window where there is one."""
-    own = torch.arange(before, before + tokens, device=device)[:, None]
-    seen = torch.arange(before + tokens, device=device)[None, :]
-    mask = seen <= own
-    return (mask if window is None else mask & (own - seen < window))[None, None]
+    def _mask(self, window: int | None, like: torch.Tensor) -> torch.Tensor:
+        tokens, total = self.places[-1][1] - self.places[-1][0], sum(end - begin for begin, end in self.places)
+        own = torch.arange(total - tokens, total, device=like.device)[:, None]
+        seen = torch.arange(total, device=like.device)[None, :]
+        visible = seen <= own if window is None else (seen <= own) & (own - seen < window)
+        # Rows begin at multiples of 16 numbers, or kernels of GPUs would make a copy for every layer.
+        room = like.new_full((1, 1, tokens, -(-total // 16) * 16), torch.finfo(like.dtype).min)
+        return room[..., :total].masked_fill_(visible, 0.0)
 
 
 def attend(
@@ -70,7 +71,10 @@ def attend(
     for block in blocks:
         begin, end = block.places[-1]
         seen = [_gathered(each, block.places) for each in (key, value)]
-        mask = _mask_for(block, seen[0].shape[2], given.get("sliding_window"), query, kind)
+        window = given.get("sliding_window")
+        # None stands for what is causal anyway.
+        is_causal = kind == "sdpa" and len(block.places) == 1 and (window is None or end - begin <= window)
+        mask = None if is_causal else block.mask(window, query)
         parts.append(own(module, query[:, :, begin:end], *seen, mask, **given)[0])
     return torch.cat(parts, 1), None
 
@@ -110,22 +114,6 @@ def _gathered(states: torch.Tensor, places: Sequence[tuple[int, int]]) -> torch.
     """The tokens at `places`, side by side: copied only where there are several pieces."""
     pieces = [states[:, :, begin:end] for begin, end in places]
     return pieces[0] if len(pieces) == 1 else torch.cat(pieces, 2)
-
-
-def _mask_for(block: Block, seen: int, window: int | None, query: torch.Tensor, kind: str) -> torch.Tensor | None:
-    """The mask of a block as its kind of attention takes it: none stands for what is causal anyway."""
-    begin, end = block.places[-1]
-    mask = block.mask
-    if window is not None and seen > window:
-        mask = _mask(end - begin, seen - (end - begin), window, query.device)
-    if kind == "sdpa":
-        return mask
-    if mask is None:
-        mask = _mask(end - begin, 0, None, query.device)
-    # Eager attention adds its mask to the scores.
-    return torch.zeros(mask.shape, dtype=query.dtype, device=query.device).masked_fill(
-        ~mask, torch.finfo(query.dtype).min
-    )
 
 
 def use_segments(model: Any) -> bool:

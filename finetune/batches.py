@@ -34,7 +34,7 @@ def lay_out(examples: Sequence[Example], one: Pass, device: torch.device | str =
     """The batch of a forward pass. Padding is seen by nothing and never trained."""
     names = tuple(examples[number].id for number in one.examples)
     if one.segments:
-        return Batch(names, *_row(examples, one.segments, device), _blocks(one.segments, device))
+        return Batch(names, *_row(examples, one.segments, device), _blocks(one.segments))
     rows = [examples[number] for number in one.examples]
     width = max(len(row.ids) for row in rows)
     ids = [[*row.ids, *[0] * (width - len(row.ids))] for row in rows]
@@ -58,7 +58,7 @@ def _row(
     return tuple(torch.tensor([each], device=device) for each in (ids, labels, positions))  # type: ignore[return-value]
 
 
-def _blocks(segments: Sequence[Segment], device: torch.device | str) -> tuple[Block, ...]:
+def _blocks(segments: Sequence[Segment]) -> tuple[Block, ...]:
     """Where each segment lies in the row, and what lies behind it."""
     places: list[tuple[int, int]] = []
     begin = 0
@@ -66,6 +66,5 @@ def _blocks(segments: Sequence[Segment], device: torch.device | str) -> tuple[Bl
         places.append((begin, begin + each.stop - each.start))
         begin = places[-1][1]
     return tuple(
-        Block.of(places[number], [places[other] for other in each.behind], device)
-        for number, each in enumerate(segments)
+        Block((*(places[other] for other in each.behind), place)) for each, place in zip(segments, places, strict=True)
     )
