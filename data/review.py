@@ -69,8 +69,8 @@ def doubtful_lines(given: Input, voice: Voice) -> list[Item]:
 def improbable_rows(given: Input) -> list[Item]:
     """The trained rows of real lines that the fine-tuned model finds least probable, worst first.
 
-    Fine-tuning leaves their losses in `row_losses.jsonl`, where the later sequences of a row have its id with "+1", "+2"
-    ... behind it; the worst one counts. A high loss is no fault by itself: rare names have one, too.
+    Fine-tuning leaves losses and replies in `row_losses.jsonl`, where the later sequences of a row have its id with "+1",
+    "+2" ... behind it; the worst one counts. A high loss is no fault by itself: rare names have one, too.
     """
     file = given.place.run / LOSSES_FILE
     train = given.place.dataset / "train.jsonl"
@@ -79,17 +79,19 @@ def improbable_rows(given: Input) -> list[Item]:
     try:
         trained = (Conversation.from_row(json.loads(line), str(train)) for line in _lines(train))
         rows = {row.id: row for row in trained}
-        losses = sorted((-float(row["loss"]), str(row["id"])) for row in map(json.loads, _lines(file)))
+        scored = [(str(row["id"]), float(row["loss"]), str(row["reply"])) for row in map(json.loads, _lines(file))]
     except (ValueError, KeyError, TypeError):
         what = "The losses of the trained rows cannot be read."
         raise PersonaError(what, where=str(file), fix="delete the file, or train again") from None
     found: dict[str, Item] = {}
-    for loss, identity in losses:
+    for identity, loss, reply in sorted(scored, key=lambda each: (-each[1], each[0])):
         row = rows.get(identity) or rows.get(_SEQUENCE.sub("", identity))
-        if row and row.id not in found and row.is_real and "parent" not in row.notes:
-            before = row.messages[-2] if len(row.messages) > 1 else None
+        if row and row.id not in found and row.is_real and row.replies and "parent" not in row.notes:
+            place = row.place_of(reply)
+            before = row.messages[place - 1] if place else None
             said = f"{before.name or '?'}: {before.content[:CONTEXT_CHARACTERS]}" if before else ""
-            found[row.id] = Item(row.id, f"loss {-loss:.2f}", row.replies[-1], said, row.notes.get("place", ""))
+            id = f"{row.id}@{place}" if place < len(row.messages) - 1 else row.id
+            found[row.id] = Item(id, f"loss {loss:.2f}", row.messages[place].content, said, row.notes.get("place", ""))
     return list(found.values())[:IMPROBABLE_ROWS]
 
 
@@ -166,17 +168,26 @@ def _settled(source: Source, number: int, scene: Scene, edits: Mapping[str, Edit
 
 
 def apply_to_rows(rows: Sequence[Conversation], edits: Mapping[str, Edit]) -> tuple[list[Conversation], Dropped]:
-    """(kept, dropped): rows judged by their own id; a fix replaces the last reply."""
+    """(kept, dropped): rows judged by their own id; a fix replaces the last reply, or with "@N" behind it message N."""
+    judged = {id: (-1, edit) for id, edit in edits.items()}
+    judged |= {
+        match[1]: (int(match[2]), edit)
+        for id, edit in edits.items()
+        if (match := re.fullmatch(r"(.+)@([0-9]{1,4})", id))
+    }
     kept: list[Conversation] = []
     dropped: Dropped = []
     for row in rows:
-        edit = edits.get(row.id)
-        if edit is None or edit.decision == "keep" or row.notes.get("rule") == "reviewed":
+        place, edit = judged.get(row.id, (-1, None))
+        is_reply = place < len(row.messages) and row.messages[place].role == "assistant"
+        if edit is None or not is_reply or edit.decision == "keep" or row.notes.get("rule") == "reviewed":
             kept.append(row)
         elif edit.decision == "drop":
             dropped.append((row, "dropped in the review"))
         else:
-            kept.append(replace(row, messages=(*row.messages[:-1], replace(row.messages[-1], content=edit.text))))
+            messages = list(row.messages)
+            messages[place] = replace(messages[place], content=edit.text)
+            kept.append(replace(row, messages=tuple(messages)))
     return kept, dropped
 
 

@@ -73,9 +73,7 @@ def answer_samples(training: "Training") -> None:
     said = answers(training.model, training.inputs.questions, training.inputs.template, training.accelerator)
     for (question, _), answer in zip(training.inputs.questions, said, strict=True):
         training.samples.append((moment, question, answer))
-    if said:
-        (question, _), answer = training.inputs.questions[0], said[0]
-        training.progress.say(f"  {question} -> {' '.join(answer.split())[:100]}")
+        training.progress.say(f"  {' '.join(question.split())[:60]} -> {' '.join(answer.split())[:100]}")
 
 
 def save_checkpoint(training: "Training") -> None:
@@ -96,6 +94,20 @@ def release_memory(training: "Training") -> None:
 
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def start_tracker(training: "Training") -> None:
+    """Open the tracker that was asked for, named after the run. Raises `PersonaError` where it does not begin."""
+    tracker, run = training.settings.tracker, training.inputs.place.run
+    config = {key: value for key, value in training.settings.to_dict().items() if value is not None}
+    try:
+        training.accelerator.init_trackers(
+            "persona", config, {"wandb": {"name": run.name}, "trackio": {"name": run.name}}
+        )
+    except Exception as error:  # whatever its library raises, as without an account
+        raise PersonaError(
+            f"{tracker} does not begin: {error}", fix=f"set {tracker} up by its own guide, or leave --tracker out"
+        ) from error
 
 
 def track_step(training: "Training") -> None:

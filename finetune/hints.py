@@ -5,9 +5,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from persona.conversation import Conversation
+
+if TYPE_CHECKING:
+    from finetune.validation import Worst
 
 WORST = 10
 """So many rows are shown."""
@@ -24,7 +27,7 @@ _CLOSING = " \t\n\"'”’»」』)]*_~"
 
 
 class WorstRow(NamedTuple):
-    """A trained row that stays improbable: its loss in nats a token, what was said before its last reply, and that.
+    """A trained reply that stays improbable, the worst of its row: its loss in nats a token, what was said before, and it.
 
     `is_real` says whether the character's author wrote it; the builder's review shows only such rows.
     """
@@ -36,21 +39,23 @@ class WorstRow(NamedTuple):
     is_real: bool = True
 
 
-def worst_rows(losses: Mapping[str, float], rows: Sequence[Conversation]) -> list[WorstRow]:
-    """The rows of the `WORST` highest losses, without copies of rows; `losses` are by the ids of sequences.
-
-    A sequence that is not the first of its row has the row's id with "+1", "+2" ... behind it.
-    """
+def worst_rows(scored: "Mapping[str, Worst]", rows: Sequence[Conversation]) -> list[WorstRow]:
+    """The rows of the `WORST` highest losses, without copies of rows; `scored` is by the ids of sequences."""
     known = {row.id: row for row in rows if "parent" not in row.notes and row.replies}
     found: dict[str, WorstRow] = {}
-    for id, loss in sorted(losses.items(), key=lambda pair: (-pair[1], pair[0])):
-        row = known.get(id) or known.get(re.sub(r"\+\d+$", "", id))
+    for id, (loss, reply) in sorted(scored.items(), key=lambda pair: (-pair[1].loss, pair[0])):
+        row = known.get(id) or known.get(row_of(id))
         if row and row.id not in found and len(found) < WORST:
-            last = max(place for place, message in enumerate(row.messages) if message.role == "assistant")
-            said = row.messages[last - 1] if last else None
+            place = row.place_of(reply)
+            said = row.messages[place - 1] if place else None
             before = f"{said.name or '?'}: {said.content}" if said else ""
-            found[row.id] = WorstRow(row.id, loss, before, row.messages[last].content, row.is_real)
+            found[row.id] = WorstRow(row.id, loss, before, row.messages[place].content, row.is_real)
     return list(found.values())
+
+
+def row_of(id: str) -> str:
+    """The row that a sequence is of: one that is not its first has "+1", "+2" ... behind the row's id."""
+    return re.sub(r"\+\d+$", "", id)
 
 
 @dataclass(frozen=True, slots=True)

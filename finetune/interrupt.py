@@ -13,11 +13,11 @@ from finetune.parallel import is_first_process
 
 
 class Deadline:
-    """A stop that also comes by itself, `minutes` after it was made."""
+    """A stop that also comes by itself, `minutes` after `began`, a moment of `time.monotonic`."""
 
-    def __init__(self, asked: threading.Event, minutes: float | None) -> None:
+    def __init__(self, asked: threading.Event, minutes: float | None, began: float) -> None:
         self.asked = asked
-        self.end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+        self.end = math.inf if minutes is None else began + 60 * minutes
 
     def is_set(self) -> bool:
         """Whether somebody asked, or the time is over."""

@@ -51,6 +51,10 @@ class Step:
     ends_epoch: bool
 
 
+class NotFinite(PersonaError):
+    """A loss or a gradient is infinite or no number."""
+
+
 class Stop(Protocol):
     """Tells that training should end after this step; a `threading.Event` is one."""
 
@@ -98,8 +102,8 @@ def train(
 
     `model` comes from `accelerator.prepare`; `plan` has the rows of every step of every epoch; `rate` is the learning
     rate of a step. With `share` the common beginnings of a step's examples are computed once. The loss of a step is the
-    mean over the trained tokens of all its rows, whichever process and forward pass they fall in. Raises `PersonaError`
-    with the rows' ids when it is not finite. Once `stop` is set on any process, all of them end after the same step.
+    mean over the trained tokens of all its rows, whichever process and forward pass they fall in. Raises `NotFinite`
+    with the rows' ids when it is so. Once `stop` is set on any process, all of them end after the same step.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     steps = [
@@ -258,10 +262,10 @@ def _seed(*parts: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:7], "big")
 
 
-def _not_finite(loss: float, norm: float, step: int, rows: Sequence[str], dtype: torch.dtype) -> PersonaError:
+def _not_finite(loss: float, norm: float, step: int, rows: Sequence[str], dtype: torch.dtype) -> NotFinite:
     ids = ", ".join(dict.fromkeys(rows))
     otherwise = " or --dtype float32: float16 ends at 65504" if dtype == torch.float16 else ""
-    return PersonaError(
+    return NotFinite(
         f"Training stopped at step {step}: the loss is {loss:g} and the gradient norm {norm:g}.",
         where=f"rows {ids}",
         fix=f"look at these rows; if they are sound, use a lower --learning-rate{otherwise}",

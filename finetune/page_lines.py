@@ -39,7 +39,7 @@ def worst(told: Told) -> str:
     rows = [_worst_row(row, hints(row.reply, told.character, usual)) for row in told.worst[:WORST]]
     name = escaped(shlex.quote(told.name))
     said = (
-        "The trained lines that the finished model still finds least probable (of a dialogue, the last one). Such a line "
+        f"The trained lines that the finished model still finds least probable{_of_how_many(told)}. Such a line "
         "can be somebody else's, cut off or garbled; as often it is sound, and merely hard to guess. The hints are rules "
         "of thumb. To clean the data with what the model found, and to train again:"
     )
@@ -52,6 +52,11 @@ def worst(told: Told) -> str:
     ]
     loop = f"<ol>{''.join(f'<li>{step}</li>' for step in steps)}</ol>"
     return "".join([paragraph(said), loop, *rows]) if rows else ""
+
+
+def _of_how_many(told: Told) -> str:
+    few, all_ = told.looked_at
+    return f", among {few:,} of {all_:,} dialogues, spread evenly" if few < all_ else ""
 
 
 def _worst_row(row: WorstRow, found: Sequence[str]) -> str:

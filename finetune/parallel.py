@@ -69,6 +69,7 @@ def start(settings: "FinetuneSettings", folder: Path) -> "Accelerator":
     """
     import torch
     from accelerate import Accelerator, PartialState
+    from accelerate.tracking import get_available_trackers
     from accelerate.utils import parse_flag_from_env
 
     found = torch.accelerator.current_accelerator(check_available=True)
@@ -85,6 +86,8 @@ def start(settings: "FinetuneSettings", folder: Path) -> "Accelerator":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(settings.deterministic)
     tracker = None if settings.tracker == "none" else settings.tracker
+    if tracker and tracker not in map(str, get_available_trackers()):
+        raise PersonaError(f"{tracker} is not installed.", fix=f"pip install {tracker}, or leave --tracker out")
     return Accelerator(mixed_precision="no", log_with=tracker, project_dir=folder if tracker else None)
 
 

@@ -1,6 +1,7 @@
 """loss.png: how the loss of the training and of the held-out lines went, and which epoch was kept."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,13 +36,15 @@ def draw_losses(
         )
     if kept_epoch:
         axes.axvline(places[kept_epoch], color="#444444", linestyle=":", label=f"kept: epoch {kept_epoch}")
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("nats per trained token")
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     picture = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(picture)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # A box stands for it.
+        FigureCanvasAgg(figure).print_png(picture)
     write_atomic(file, picture.getvalue())
 
 

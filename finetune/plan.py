@@ -34,7 +34,10 @@ USUAL_BASES: Mapping[str, Mapping[str, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reckoning:
-    """What a run will take: counts over all epochs, seconds of all steps and of scoring, bytes of memory at the most."""
+    """What a run will take: counts over its steps, seconds of them and of scoring, bytes of memory at the most.
+
+    The steps are those after the ones that are `done`.
+    """
 
     examples: int
     steps: int
@@ -45,13 +48,14 @@ class Reckoning:
     memory_bytes: int
     forward_tokens: int
     scoring_seconds: float = 0.0
+    done: int = 0
 
     def lines(self) -> list[str]:
         """The reckoning in words."""
         shared = 1 - self.physical_tokens / self.logical_tokens
         saved = f", {shared:.0%} fewer by computing shared prompts once" if shared > 0 else ""
         return [
-            f"{self.steps:,} steps, {self.trained_tokens:,} trained tokens, {self.logical_tokens:,} with their "
+            f"{self.steps:,} steps{' to go' if self.done else ''}, {self.trained_tokens:,} trained tokens, {self.logical_tokens:,} with their "
             f"prompts; {self.physical_tokens:,} go through the model{saved}",
             f"about {in_words(self.seconds + self.scoring_seconds)}, {self.seconds / self.steps:.2f} s a step; "
             f"at least {gib(self.memory_bytes)} of memory",
@@ -66,7 +70,14 @@ def in_words(seconds: float) -> str:
 
 
 def rehearse(
-    model: Any, examples: Sequence[Example], accelerator: "Accelerator", plan: Plan, position: Position, *, share: bool
+    model: Any,
+    examples: Sequence[Example],
+    accelerator: "Accelerator",
+    plan: Plan,
+    position: Position,
+    *,
+    share: bool,
+    done: int = 0,
 ) -> Reckoning:
     """Run the heaviest steps, forward and backward, so that memory fails now or never; no weight changes.
 
@@ -75,6 +86,7 @@ def rehearse(
     Times are reckoned by tokens.
     """
     steps = [rows for of_epoch in plan for rows in of_epoch]
+    steps = steps[done:] or steps[-1:]
     works = [
         _work([examples[row] for row in rows], accelerator.num_processes, position.forward_tokens, share)
         for rows in steps
@@ -101,6 +113,7 @@ def rehearse(
         seconds=seconds * physical / works[largest].tokens,
         memory_bytes=peak_memory_bytes(accelerator),
         forward_tokens=position.forward_tokens,
+        done=done,
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from finetune.training import Training
 
 AIM_STEPS = 200
-MOST_EPOCHS = 6
+MOST_EPOCHS = 4
 
 
 def prepare(
@@ -99,6 +99,8 @@ def announce(training: "Training") -> None:
         say(f"left out: {reason}")
     if len(inputs.skipped) > 5:
         say(f"left out: {len(inputs.skipped) - 5} more replies that do not fit {inputs.template.context} tokens")
+    if training.settings.patience is not None and not (inputs.real or inputs.synthetic):
+        say("--patience waits in vain: nothing is held out, so no epoch is better than another")
     if not training.share:
         say("prompts are not shared: this base's layers cannot compute common beginnings once")
 

@@ -75,7 +75,8 @@ class Progress:
         if self.mute:
             return
         if self.bar:
-            self.bar.console.print(line, markup=False, highlight=False)
+            # As it is: a command that is broken into lines cannot be pasted.
+            self.bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
         else:
             print(line, flush=True)
 

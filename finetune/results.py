@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.checkpoint import save_adapter
-from finetune.hints import REPLIES_READ, worst_rows
+from finetune.hints import REPLIES_READ, row_of, worst_rows
 from finetune.loop import CLIP_NORM
 from finetune.page import training_page
 from finetune.picture import draw_losses
@@ -23,10 +23,11 @@ from persona.files import write_atomic, write_json, write_jsonl
 
 if TYPE_CHECKING:
     from finetune.training import Training
+    from finetune.validation import Worst
 
 ROW_LOSSES_FILE = "row_losses.jsonl"
 ROWS_SCORED = 2_000
-"""Of the trained rows, at most, once at the end."""
+"""Of the trained sequences, at most, spread evenly, once at the end."""
 
 _LEFTOVER = re.compile(
     r"\.(adapter|metrics\.json|(loss|rate)\.png|row_losses\.jsonl|report\.html)\.[a-z0-9_]{8}(\.old|\.tmp)?"
@@ -46,10 +47,10 @@ KEPT_WITH_THE_WEIGHTS = (
 )
 
 
-def write_results(training: "Training", scored: Mapping[str, float], *, finished: bool) -> None:
+def write_results(training: "Training", scored: "Mapping[str, Worst]", *, finished: bool) -> None:
     """The adapter folder of the weights in the model, then the files beside it, and where they are on the screen.
 
-    `scored` are the losses of trained rows by their ids, none where there are no weights to keep.
+    `scored` are the worst replies of trained sequences by their ids, none where there are no weights to keep.
     Each is replaced whole, the adapter first. They become one run's again only at the end: the caller forgets the
     training states after it, so that a run that was cut off goes on from the last one and writes all of them anew.
     Of a run that was stopped before its first epoch had ended, there is nothing to keep: only the page is written.
@@ -98,7 +99,7 @@ def _forget_leftovers(run: Path) -> None:
             remove(path)
 
 
-def _write_numbers_and_page(training: "Training", metrics: Mapping[str, Any], scored: Mapping[str, float]) -> None:
+def _write_numbers_and_page(training: "Training", metrics: Mapping[str, Any], scored: "Mapping[str, Worst]") -> None:
     inputs, place, history = training.inputs, training.inputs.place, training.history
     write_json(place.run / "metrics.json", metrics)
     draw_losses(
@@ -113,10 +114,10 @@ def _write_numbers_and_page(training: "Training", metrics: Mapping[str, Any], sc
     _write_page(training, metrics, scored)
 
 
-def _write_page(training: "Training", metrics: Mapping[str, Any], scored: Mapping[str, float]) -> None:
+def _write_page(training: "Training", metrics: Mapping[str, Any], scored: "Mapping[str, Worst]") -> None:
     inputs, place = training.inputs, training.inputs.place
-    # Every row has an example, so these are at least the rows that were scored.
-    rows = list(islice(read_split(place.dataset, "train", training.name), ROWS_SCORED))
+    looked_at = {row_of(id) for id in scored} | scored.keys()
+    rows = [row for row in read_split(place.dataset, "train", training.name) if row.id in looked_at]
     every = max(1, inputs.rows["train"] // REPLIES_READ)
     spread = islice(read_split(place.dataset, "train", training.name), 0, None, every)
     told = Told(
@@ -128,6 +129,7 @@ def _write_page(training: "Training", metrics: Mapping[str, Any], scored: Mappin
         history=training.history,
         samples=training.samples,
         worst=worst_rows(scored, rows),
+        looked_at=(len(scored), len(inputs.train)),
         replies=[reply for row in spread for reply in row.replies],
         memory=training.history.memory,
         notes=training.notes,
@@ -159,8 +161,8 @@ def _facts(training: "Training") -> dict[str, Any]:
     }
 
 
-def _write_row_losses(training: "Training", scored: Mapping[str, float]) -> None:
+def _write_row_losses(training: "Training", scored: "Mapping[str, Worst]") -> None:
     """What `python -m data review` shows first: a line that stays improbable is often somebody else's."""
-    worst = sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))
-    rows = [{"id": id, "loss": round(loss, 4)} for id, loss in worst]
+    worst = sorted(scored.items(), key=lambda pair: (-pair[1].loss, pair[0]))
+    rows = [{"id": id, "loss": round(found.loss, 4), "reply": found.reply} for id, found in worst]
     write_jsonl(training.inputs.place.run / ROW_LOSSES_FILE, rows)

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from finetune.encoded import on_disk
@@ -31,7 +32,9 @@ def read_split(dataset: Path, split: str, name: str) -> Iterator[Conversation]:
     if not file.is_file() and split != "train":
         return
     if not file.is_file():
-        raise PersonaError(f"There is no dataset for {name!r} yet.", where=str(file), fix=f"python -m data {name}")
+        raise PersonaError(
+            f"There is no dataset for {name!r} yet.", where=str(file), fix=f"python -m data {quote(name)}"
+        )
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
@@ -40,7 +43,7 @@ def read_split(dataset: Path, split: str, name: str) -> Iterator[Conversation]:
                     row = Conversation.from_row(json.loads(line), where)
                 except (ValueError, TypeError) as error:
                     raise PersonaError(
-                        f"A dataset row cannot be read: {error}", where=where, fix=f"python -m data {name}"
+                        f"A dataset row cannot be read: {error}", where=where, fix=f"python -m data {quote(name)}"
                     ) from error
                 _refuse_discord(row, where)
                 yield row

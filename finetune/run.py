@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.callbacks import STATE_FOLDER
+from finetune.callbacks import STATE_FOLDER, start_tracker
 from finetune.inputs import Inputs, read_inputs
 from finetune.parallel import check_launch, is_first_process, processes
 from finetune.settings import FinetuneSettings
@@ -16,7 +16,7 @@ from persona.errors import PersonaError
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from finetune.interrupt import Deadline
+    from finetune.loop import Stop
     from finetune.report import Score, Scores
     from finetune.state import State
     from finetune.training import Training
@@ -34,6 +34,7 @@ def finetune(name: str, settings: FinetuneSettings, *, force: bool = False, plan
     """
     from finetune.checkpoint import fingerprint, finished_metrics
 
+    began = time.monotonic()
     check_launch(settings)
     inputs = read_inputs(name, settings)
     mark = fingerprint(settings.to_dict(), inputs.base, inputs.digest, processes())
@@ -51,7 +52,7 @@ def finetune(name: str, settings: FinetuneSettings, *, force: bool = False, plan
 
     accelerator = start(settings, inputs.place.run)
     try:
-        status = _train(name, settings, inputs, mark, accelerator, force=force, plan_only=plan_only)
+        status = _train(name, settings, inputs, mark, accelerator, began, force=force, plan_only=plan_only)
         # Together: a process whose peer is gone already can abort while it takes the group down.
         accelerator.wait_for_everyone()
         return status
@@ -71,6 +72,7 @@ def _train(
     inputs: Inputs,
     mark: str,
     accelerator: "Accelerator",
+    began: float,
     *,
     force: bool,
     plan_only: bool,
@@ -84,28 +86,29 @@ def _train(
     cache_fewer_kernels()
     states = inputs.place.run / STATE_FOLDER
     with stop_on_signals() as asked, Progress(mute=not is_first_process()) as progress, _alone(inputs):
+        stop = Deadline(asked, settings.max_minutes, began)
         saved = None if force or plan_only else saved_before(states, settings, inputs, mark, progress.say)
         training = prepare(name, settings, inputs, mark, accelerator, progress, saved)
         announce(training)
         if is_first_process() and not plan_only:
             forget_states(states, after=saved.step if saved else -1)
-        _plan(training, scoring=not saved)
+        _plan(training, saved.step if saved else 0)
         if plan_only:
             return 0
-        _begin(training, saved)
-        finished = _take_steps(training, Deadline(asked, settings.max_minutes))
-        _end(training, finished=finished)
-        if finished:
-            if is_first_process():
-                forget_states(states, after=-1)
-            return 0
+        if _begin(training, saved, stop):
+            finished = _take_steps(training, stop)
+            _end(training, finished=finished)
+            if finished:
+                if is_first_process():
+                    forget_states(states, after=-1)
+                return 0
         stopped = f"stopped after step {training.position.step} of {training.steps}"
         progress.say(f"{stopped}; to go on: {settings.command(name)}")
         return INTERRUPTED if asked.is_set() else UNFINISHED
 
 
-def _plan(training: "Training", *, scoring: bool) -> None:
-    """Try the heaviest step and, with `scoring`, the held-out lines as they are before training; say what it will take."""
+def _plan(training: "Training", done: int) -> None:
+    """Try the heaviest steps after those that are `done`, and before the first one the held-out lines; say what it takes."""
     from finetune.plan import rehearse, surroundings, with_scoring
 
     reckoning = rehearse(
@@ -115,8 +118,9 @@ def _plan(training: "Training", *, scoring: bool) -> None:
         training.plan,
         training.position,
         share=training.share,
+        done=done,
     )
-    if scoring:
+    if not done:
         began = time.perf_counter()
         training.history.before = _scores(training, test=True)
         reckoning = with_scoring(training, reckoning, time.perf_counter() - began)
@@ -125,23 +129,32 @@ def _plan(training: "Training", *, scoring: bool) -> None:
         training.progress.say(f"plan: {line}")
 
 
-def _begin(training: "Training", saved: "State | None") -> None:
-    """Go on where a saved run stood, or find the learning rate where that is asked for, and answer the first samples."""
+def _begin(training: "Training", saved: "State | None", stop: "Stop") -> bool:
+    """Go on where a saved run stood, or find the learning rate where that is asked for, and answer the first samples.
+
+    False where it was stopped before it had a learning rate.
+    """
+    if training.settings.tracker != "none":
+        start_tracker(training)
     if saved:
         training.go_on_from(saved)
         training.progress.say(f"going on after step {saved.step} of {training.steps}")
-        return
+        return True
     if training.settings.learning_rate == "find":
         from finetune.rate import find_rate
 
-        training.learning_rate, why = find_rate(training)
+        found = find_rate(training, stop)
+        if found is None:
+            return False
+        training.learning_rate, why = found
         training.notes.append(f"learning rate {training.learning_rate:.2g}: {why}")
         training.progress.say(training.notes[-1])
     training.progress.say(f"before training: {training.history.before.shown()}")
     training.call("evaluation")
+    return True
 
 
-def _take_steps(training: "Training", stop: "Deadline") -> bool:
+def _take_steps(training: "Training", stop: "Stop") -> bool:
     """Train until the plan's end, or until the epochs get no better, or until `stop`; whether it is finished."""
     from finetune.checkpoint import trained_weights
     from finetune.loop import train
@@ -184,15 +197,21 @@ def _end(training: "Training", *, finished: bool) -> None:
     """Put the best weights back, score what chooses nothing, and write all that a run leaves."""
     from finetune.checkpoint import restore
     from finetune.results import ROWS_SCORED, write_results
-    from finetune.validation import row_losses
+    from finetune.validation import Worst, worst_replies
 
-    scored: dict[str, float] = {}
+    scored: dict[str, Worst] = {}
     if training.best:
         restore(training.loaded.model, training.best)
+    if training.best and finished:  # Who stops a run has no time for more.
         training.history.test_after = _scores(training, test=True).test
-        rows = training.inputs.train[:ROWS_SCORED]
-        scored = row_losses(
-            training.model, rows, training.accelerator, share=training.share, forward_tokens=training.scored_tokens
+        rows = training.inputs.train
+        scored = worst_replies(
+            training.model,
+            [rows[number] for number in range(0, len(rows), -(-len(rows) // ROWS_SCORED))],
+            training.accelerator,
+            training.inputs.template,
+            share=training.share,
+            forward_tokens=training.scored_tokens,
         )
     if is_first_process():
         write_results(training, scored, finished=finished)

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from finetune.parallel import processes
 from finetune.schedule import Schedule
 from persona.errors import PersonaError
 
@@ -101,14 +103,16 @@ class FinetuneSettings:
                 raise PersonaError(f"{name} is {getattr(self, name)!r}.", fix=f"one of {_choices(hint)}")
 
     def command(self, name: str) -> str:
-        """What to type for the same run."""
+        """What to type for the same run: in any folder, and with as many processes."""
         flags = []
         for setting in fields(self):
             value = getattr(self, setting.name)
             if value != setting.default:
                 flag = "--" + setting.name.replace("_", "-")
                 flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
-        return " ".join(["accelerate launch finetune", shlex.quote(name), *flags])
+        several = f"accelerate launch --num_processes {processes()} {shlex.quote(str(Path(__file__).parent))}"
+        start = "persona train" if processes() == 1 else several
+        return " ".join([start, shlex.quote(name), *flags])
 
     def to_dict(self) -> dict[str, Any]:
         """Name -> value, JSON-ready, in the order of the fields."""

@@ -19,7 +19,8 @@ class Told:
     """What is known about a run. `name` is what the user types for the character, `command` what repeats the run.
 
     `metrics` are those of metrics.json; of them any may be missing. `samples` are (when, prompt, reply) in the order of
-    time, `when` such as "before training" and "epoch 2". `worst` is sorted, the highest loss first; `replies` are the
+    time, `when` such as "before training" and "epoch 2". `worst` is sorted, the highest loss first, and was
+    found among the first of `looked_at` sequences, of the second in all; `replies` are the
     trained ones, and show what is usual. `memory` is in bytes, one number a step. `notes` are sentences of the plan.
     """
 
@@ -31,6 +32,7 @@ class Told:
     history: History
     samples: Sequence[tuple[str, str, str]] = ()
     worst: Sequence[WorstRow] = ()
+    looked_at: tuple[int, int] = (0, 0)
     replies: Sequence[str] = ()
     memory: Sequence[float] = ()
     notes: Sequence[str] = ()

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -13,7 +14,6 @@ from finetune.loss import token_losses
 from finetune.packing import Pass, passes
 from finetune.parallel import summed
 from finetune.report import Score
-from finetune.rows import trained_tokens
 from persona.errors import PersonaError
 from persona.prompt import IGNORED, Example
 from persona.template import ChatTemplate
@@ -49,16 +49,17 @@ def held_out(examples: Sequence[Example], template: ChatTemplate) -> Sequence[He
 def _text_of(example: Example, template: ChatTemplate) -> tuple[tuple[bool, ...], int]:
     is_text: list[bool] = []
     size = 0
-    run: list[int] = []
-    for label in [*example.labels[1:], IGNORED]:
-        if label != IGNORED:
-            run.append(label)
-        elif run:
-            text = run[: len(run) - _closing(run, template.end_of_turn)]
-            is_text += [True] * len(text) + [False] * (len(run) - len(text))
-            size += len(template.decode(text).encode())
-            run = []
+    for reply in _replies(example):
+        text = reply[: len(reply) - _closing(reply, template.end_of_turn)]
+        is_text += [True] * len(text) + [False] * (len(reply) - len(text))
+        size += len(template.decode(text).encode())
     return tuple(is_text), size
+
+
+def _replies(example: Example) -> list[list[int]]:
+    """The runs of trained tokens, ends of turns included."""
+    trained = groupby(example.labels[1:], key=lambda label: label != IGNORED)
+    return [list(labels) for is_trained, labels in trained if is_trained]
 
 
 def _closing(run: Sequence[int], end_of_turn: Sequence[int]) -> int:
@@ -66,44 +67,59 @@ def _closing(run: Sequence[int], end_of_turn: Sequence[int]) -> int:
     return next((n for n in range(len(end_of_turn), 0, -1) if tuple(run[-n:]) == tuple(end_of_turn[:n])), 0)
 
 
-def row_losses(
+class Worst(NamedTuple):
+    """The reply of a row that is least probable: nats a token, and its words as they were trained."""
+
+    loss: float
+    reply: str
+
+
+def worst_replies(
     model: Any,
     examples: Sequence[Example],
     accelerator: Accelerator,
+    template: ChatTemplate,
     *,
     share: bool,
     forward_tokens: int = FORWARD_TOKENS,
-) -> dict[str, float]:
-    """Nats per trained token of every row by its id, the worst of its sequences; by all processes together."""
-    losses: dict[str, float] = {}
-    sums = row_sums(model, examples, accelerator, share=share, forward_tokens=forward_tokens)
-    for example, (nats, tokens) in zip(examples, sums, strict=True):
-        losses[example.id] = max(nats / tokens, losses.get(example.id, 0.0))
-    return losses
+) -> dict[str, Worst]:
+    """The least probable reply of every example by the example's id; by all processes together."""
+    found: dict[str, Worst] = {}
+    sums = reply_sums(model, examples, accelerator, share=share, forward_tokens=forward_tokens)
+    for example, of_replies in zip(examples, sums, strict=True):
+        losses = [nats / tokens for nats, tokens in of_replies]
+        worst = max(range(len(losses)), key=losses.__getitem__)
+        if example.id not in found or found[example.id].loss < losses[worst]:
+            run = _replies(example)[worst]
+            words = template.decode(run[: len(run) - _closing(run, template.end_of_turn)])
+            found[example.id] = Worst(losses[worst], words)
+    return found
 
 
 @torch.no_grad()
-def row_sums(
+def reply_sums(
     model: Any,
     examples: Sequence[Example],
     accelerator: Accelerator,
     *,
     share: bool,
     forward_tokens: int = FORWARD_TOKENS,
-) -> list[tuple[float, int]]:
-    """(nats, trained tokens) of every example, by all processes together."""
+) -> list[list[tuple[float, int]]]:
+    """(nats, trained tokens) of every reply of every example, by all processes together."""
     inner = accelerator.unwrap_model(model)
     was_training = inner.training
     inner.eval()
-    nats, tokens = [0.0] * len(examples), []
+    counts = [[len(reply) for reply in _replies(example)] for example in examples]
+    nats = [[0.0] * len(each) for each in counts]
     for first, pool in _pools(examples):
-        counts = [trained_tokens(example) for example in pool]
         for numbers, losses in _losses(inner, pool, accelerator, share, forward_tokens):
-            for number, of_row in zip(numbers, losses.split([counts[each] for each in numbers]), strict=True):
-                nats[first + number] = float(of_row.sum())
-        tokens += counts
+            of_replies = losses.split([count for number in numbers for count in counts[first + number]])
+            for number in numbers:
+                own, of_replies = of_replies[: len(counts[first + number])], of_replies[len(counts[first + number]) :]
+                nats[first + number] = [float(reply.sum()) for reply in own]
     inner.train(was_training)
-    return list(zip(summed(accelerator, nats), tokens, strict=True))
+    flat = iter(summed(accelerator, [each for of_row in nats for each in of_row]))
+    return [[(next(flat), count) for count in each] for each in counts]
 
 
 @torch.no_grad()

@@ -83,6 +83,12 @@ class Conversation:
         """The assistant turns: what a model is trained to say."""
         return tuple(m.content for m in self.messages if m.role == "assistant")
 
+    def place_of(self, reply: str) -> int:
+        """Where a reply stands among the messages, white space apart; the last one where none says so."""
+        places = [place for place, message in enumerate(self.messages) if message.role == "assistant"]
+        words = reply.split()
+        return next((place for place in places if self.messages[place].content.split() == words), places[-1])
+
     @property
     def is_real(self) -> bool:
         """Whether the replies were written by the character's author."""

@@ -24,7 +24,9 @@ def held(path: Path, *, lock: str, taken: str, fix: str) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+b", buffering=0)
     except OSError as error:
-        raise PersonaError(f"{lock} cannot be written: {error.strerror}.", where=str(path)) from error
+        what = f"{lock} cannot be written: {error.strerror}."
+        fix_it = "make room there, or give access, then run the same command"
+        raise PersonaError(what, where=str(path), fix=fix_it) from error
     with file:
         try:
             _lock(file.fileno())

@@ -65,9 +65,11 @@ def test_a_row_of_several_sequences_is_listed_once_by_its_own_id_with_its_worst_
     def talk(id, reply, **fields):
         return Conversation((Message("user", "Why?", "Tom"), Message("assistant", reply)), "Ada", id=id, **fields)
 
+    opening = (Message("user", "Where?", "Tom"), Message("assistant", "Out  there."))
+    replies = {"c/2+1+1": "Out there."}
     rows = [
         talk("lines/1", "No.\u2028Never."),
-        talk("c/2+1", "Yes."),
+        Conversation((*opening, Message("user", "So?", "Tom"), Message("assistant", "Yes.")), "Ada", id="c/2+1"),
         talk("lore/1", "Oil.", origin="lore"),
         talk("lines/1~typos", "On.", notes={"parent": "lines/1"}),
     ]
@@ -84,12 +86,14 @@ def test_a_row_of_several_sequences_is_listed_once_by_its_own_id_with_its_worst_
     dumped = [json.dumps(row.to_row(), ensure_ascii=False) for row in rows]
     (tmp_path / "dataset/train.jsonl").write_text("\n".join(dumped) + "\n", encoding="utf-8")
     (tmp_path / "row_losses.jsonl").write_text(
-        "".join(json.dumps({"id": id, "loss": loss}) + "\n" for id, loss in losses.items())
+        "".join(
+            json.dumps({"id": id, "loss": loss, "reply": replies.get(id, "?")}) + "\n" for id, loss in losses.items()
+        )
     )
     given = Input(Place("ada", Path("c"), tmp_path), CharacterCard(name="Ada"), (), (), (), frozenset())
     assert improbable_rows(given) == [
         Item("lines/1", "loss 5.00", "No.\u2028Never.", "Tom: Why?"),
-        Item("c/2+1", "loss 4.00", "Yes.", "Tom: Why?"),
+        Item("c/2+1@1", "loss 4.00", "Out  there.", "Tom: Where?"),
     ]
 
 
@@ -141,6 +145,20 @@ def test_rows_are_judged_by_their_id():
     kept, dropped = apply_to_rows(rows, {"lore/0": Edit("drop"), "lore/1": Edit("fix", "Better.")})
     assert [r.replies for r in kept] == [("Better.",), ("Line 2.",)]
     assert [(r.id, reason) for r, reason in dropped] == [("lore/0", "dropped in the review")]
+
+
+def test_a_reply_within_a_row_is_judged_by_its_place():
+    talk = (
+        Message("user", "Hm?"),
+        Message("assistant", "Garbld"),
+        Message("user", "Hm?"),
+        Message("assistant", "Yes."),
+    )
+    rows = [Conversation(talk, "Ada", id=f"lines/{n}") for n in range(4)]
+    edits = {"lines/0@1": Edit("fix", "Garbled."), "lines/1@1": Edit("drop"), "lines/2@0": Edit("fix", "?")}
+    kept, dropped = apply_to_rows(rows, edits)
+    assert [r.replies for r in kept] == [("Garbled.", "Yes."), ("Garbld", "Yes."), ("Garbld", "Yes.")]
+    assert [r.id for r, _ in dropped] == ["lines/1"]
 
 
 def test_a_source_is_forgotten_and_stays_forgotten(tmp_path, monkeypatch, capsys):

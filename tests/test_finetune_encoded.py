@@ -129,7 +129,7 @@ def test_scores_are_the_same_in_small_pools(monkeypatch):
     rows = [validation.HeldOut(each, (True,) * trained_tokens(each), 2) for each in examples]
 
     def found():
-        sums = validation.row_sums(model, on_disk(examples), accelerator, share=False)
+        sums = validation.reply_sums(model, on_disk(examples), accelerator, share=False)
         return validation.score(model, rows, accelerator, share=False), [sums[row] for row in range(11)]
 
     whole, sums = found()
@@ -137,4 +137,4 @@ def test_scores_are_the_same_in_small_pools(monkeypatch):
     score, again = found()
     assert (score.tokens, score.bytes) == (whole.tokens, whole.bytes) and whole.bytes == 22
     assert score.loss == pytest.approx(whole.loss, rel=1e-5)
-    assert again == [(pytest.approx(nats, rel=1e-4), tokens) for nats, tokens in sums]
+    assert again == [[(pytest.approx(nats, rel=1e-4), tokens) for nats, tokens in replies] for replies in sums]

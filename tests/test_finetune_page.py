@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from finetune.charts import Curve, Mark, chart, noisy, thinned, tick
 from finetune.hints import Usual, WorstRow, hints, worst_rows
 from finetune.page import training_page
+from finetune.picture import draw_losses
 from finetune.report import History, Score, Scores
 from finetune.told import Told
+from finetune.validation import Worst
 from finetune.verdict import verdict
 from persona.conversation import Conversation, Message
 from persona.formats.text import CONTROLS, printable
@@ -401,21 +403,28 @@ def row(id, *turns, **fields):
     return Conversation(tuple(messages), "Ada", **{"id": id, **fields})
 
 
-def test_the_worst_rows_are_the_last_lines_of_rows_with_what_stood_before_without_copies():
+def test_the_worst_rows_are_shown_by_their_worst_reply_with_what_stood_before_without_copies():
     rows = [
         row("lines/1", "Why?", "No."),
-        row("lines/2", "Who?", "I.", "Where?", "Here."),
+        row("lines/2", "Who?", "I.", "Where?", "In  the\ntower.", "When?", "Now."),
         row("lore/1", "What?", "A lamp.", origin="lore"),
         row("lines/1~typos", "Wyh?", "No.", notes={"parent": "lines/1"}),
     ]
-    losses = {"lines/1": 2.0, "lines/2": 1.0, "lines/2+1": 4.0, "lore/1": 3.0, "lines/1~typos": 9.0, "gone": 8.0}
+    losses = {
+        "lines/1": Worst(2.0, "Something altered."),
+        "lines/2": Worst(1.0, "I."),
+        "lines/2+1": Worst(4.0, "In the tower."),
+        "lore/1": Worst(3.0, "A lamp."),
+        "lines/1~typos": Worst(9.0, "No."),
+        "gone": Worst(8.0, "?"),
+    }
     assert worst_rows(losses, rows) == [
-        ("lines/2", 4.0, "Tom: Where?", "Here.", True),
+        ("lines/2", 4.0, "Tom: Where?", "In  the\ntower.", True),
         ("lore/1", 3.0, "Tom: What?", "A lamp.", False),
         ("lines/1", 2.0, "Tom: Why?", "No.", True),
     ]
     many = [row(f"r{n}", "Why?", "No.") for n in range(30)]
-    assert len(worst_rows({one.id: 1.0 for one in many}, many)) == 10
+    assert len(worst_rows({one.id: Worst(1.0, "No.") for one in many}, many)) == 10
 
 
 def test_the_worst_rows_lead_to_the_review_and_back():
@@ -427,7 +436,9 @@ def test_the_worst_rows_lead_to_the_review_and_back():
     assert "<code>python -m data review &#x27;my ada&#x27;</code>" in text and 'href="review.tsv"' in text
     assert "persona build" in text and 'href="#repeat"' in text
     assert re.findall(r'class="hint"><bdi>(.*?)</bdi>', text) == ["cut off?", "wrong speaker? it speaks of Ada"]
-    assert text.count("made from card and lore, not in the review") == 1
+    assert text.count("made from card and lore, not in the review") == 1 and "spread evenly" not in text
+    text = part(training_page(told(worst=worst, looked_at=(2_000, 31_456))), "worst")
+    assert "among 2,000 of 31,456 dialogues, spread evenly" in text
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------
@@ -483,3 +494,16 @@ def test_marks_and_levels_are_where_they_belong():
 )
 def test_numbers_are_short(value, said):
     assert tick(value) == said
+
+
+def test_a_name_with_dollars_is_no_formula_in_the_picture(tmp_path):
+    for number, name in enumerate(("$_$", "Mr $\\foo$ Marsh", "あだ")):
+        draw_losses(
+            tmp_path / f"{number}.png",
+            title=name,
+            training=[3.0, 2.0],
+            epoch_ends=[2],
+            validation={"real lines": [3.0, 2.5]},
+            kept_epoch=1,
+        )
+        assert (tmp_path / f"{number}.png").read_bytes()[1:4] == b"PNG"

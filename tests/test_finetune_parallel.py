@@ -16,7 +16,7 @@ from finetune.model import load
 from finetune.rows import trained_tokens
 from finetune.settings import FinetuneSettings
 from finetune.sharing import shares_exactly
-from finetune.validation import HeldOut, row_losses, score
+from finetune.validation import HeldOut, reply_sums, score
 from persona.base import Base
 from tests.forked_trainer import make_workplace
 from tests.tiny_base import tiny_examples, tiny_training
@@ -112,12 +112,11 @@ for name, how in {"training": {}, "dropout": {"dropout": 0.2}, "checkpointing": 
     steps, _ = tiny_training(model, examples, accelerator, forward_tokens=40)
     told[name] = [(step.loss, step.gradient_norm) for step in steps]
 
-validation.FORWARD_TOKENS = 40
 model = loaded()[0]
 rows = [validation.HeldOut(e, (True,) * sum(label != -100 for label in e.labels[1:]), 1) for e in examples]
-result = validation.score(model, rows, accelerator, share=False)
+result = validation.score(model, rows, accelerator, share=False, forward_tokens=40)
 told["score"] = [result.nats, result.tokens, result.bytes]
-told["rows"] = validation.row_losses(model, examples, accelerator, share=False)
+told["rows"] = validation.reply_sums(model, examples, accelerator, share=False, forward_tokens=40)
 told["answers"] = samples.answers(model, [("?", e.ids) for e in examples[:2]], base.template(), accelerator)
 
 def way(free, parallel="auto", before=None):
@@ -196,7 +195,8 @@ def test_parts_score_and_answer_as_the_whole_base_does(two, monkeypatch):
     rows = [HeldOut(e, (True,) * trained_tokens(e), 1) for e in examples]
     result = score(model, rows, accelerator, share=False)
     assert first["score"] == second["score"] == [pytest.approx(result.nats, rel=1e-6), result.tokens, result.bytes]
-    assert first["rows"] == second["rows"] == pytest.approx(row_losses(model, examples, accelerator, share=False), 1e-5)
+    sums = reply_sums(model, examples, accelerator, share=False)
+    assert first["rows"] == second["rows"] == [[[pytest.approx(n, rel=1e-5), t] for n, t in each] for each in sums]
     template = Base.resolve(str(folder / "base")).template()
     monkeypatch.setattr(samples, "REPLY_TOKENS", 4)
     said = samples.answers(model, [("?", e.ids) for e in examples[:2]], template, accelerator)

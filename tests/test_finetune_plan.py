@@ -76,6 +76,8 @@ def test_the_heaviest_steps_are_tried_beside_what_the_optimizer_will_hold(one_th
     assert all(beside >= 3 * trained for _, beside in tried)
     assert (reckoned.steps, reckoned.logical_tokens, reckoned.trained_tokens) == (4, 222, 49)
     assert reckoned.physical_tokens == 80 + 60 + 40 + 42
+    left = plan.rehearse(model, examples, accelerator, [steps], loop.start(model, 40), share=False, done=3)
+    assert (left.steps, left.logical_tokens) == (1, 42) and left.lines()[0].startswith("1 steps to go, ")
 
 
 def test_disk_and_other_bases_are_told_in_two_lines(room, tmp_path):

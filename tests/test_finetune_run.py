@@ -183,7 +183,7 @@ def test_an_interrupted_run_ends_with_the_bytes_of_one_that_was_not(
         assert main([*DISTURBED, "--force"]) == 130
     shown = capsys.readouterr().out
     assert f"stopped after step {number + 1} of 9" in shown
-    assert "to go on: accelerate launch finetune mira --model base" in shown
+    assert "to go on: persona train mira --model base" in shown
     assert main(DISTURBED) == 0
     shown = capsys.readouterr().out
     assert f"going on after step {number + 1} of 9" in shown
@@ -251,8 +251,70 @@ def test_what_changed_since_an_interruption_is_said_before_anything_is_lost(work
 def test_time_that_is_over_saves_and_says_how_to_go_on(workplace, capsys):
     assert main([*DISTURBED, "--force", "--max-minutes", "0.01"]) == 75
     shown = capsys.readouterr().out
-    assert "to go on: accelerate launch finetune mira" in shown and "--max-minutes 0.01" in shown
+    assert "to go on: persona train mira" in shown and "--max-minutes 0.01" in shown
     assert main(DISTURBED) == 0 and "going on after step" in capsys.readouterr().out
+
+
+def test_a_search_for_the_rate_that_is_stopped_trains_nothing(workplace, capsys, monkeypatch):
+    real, plans = rate.train, []
+
+    def interrupted(model, examples, accelerator, plan, *given, **named):
+        plans.append(plan)
+        for step in real(model, examples, accelerator, plan, *given, **named):
+            if step.number == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield step
+
+    monkeypatch.setattr(rate, "train", interrupted)
+    assert main([*ARGUMENTS, "--seed", "11", "--force", "--lr", "find"]) == 130
+    shown = capsys.readouterr().out
+    assert "stopped after step 0 of" in shown and "to go on: persona train mira" in shown
+    assert "before training" not in shown and not list((workplace / "runs/mira/state").glob("step-*"))
+    assert {len(rows) for epoch in plans[0] for rows in epoch[:-1]} <= {8, 4} and max(map(len, plans[0][0])) == 8
+
+
+class Noted:
+    """What a tracker is told."""
+
+    name, requires_logging_directory, main_process_only = "tensorboard", True, True
+
+    def __init__(self, project, folder):
+        self.told.append((project, Path(folder).name))
+
+    def start(self):
+        pass
+
+    def store_init_configuration(self, values):
+        self.told.append(values)
+
+    def log(self, values, step, **given):
+        self.told.append((step, *values))
+
+    def finish(self):
+        self.told.append("end")
+
+
+def test_a_tracker_is_told_of_every_step_and_evaluation(workplace, monkeypatch):
+    from accelerate import tracking
+
+    monkeypatch.setattr(tracking, "_available_trackers", [tracking.LoggerType.TENSORBOARD])
+    noted = []
+    monkeypatch.setattr(Noted, "told", noted, raising=False)
+    monkeypatch.setitem(tracking.LOGGER_TYPE_TO_CLASS, "tensorboard", Noted)
+    assert main([*ARGUMENTS, "--force", "--tracker", "tensorboard"]) == 0
+    project, settings, *told, end = noted
+    assert project == ("persona", "mira") and settings["rank"] == 16 and None not in settings.values() and end == "end"
+    steps = [number for number, *names in told if "loss" in names]
+    assert steps == list(range(1, 10)) and [n for n, *names in told if "validation_loss" in names] == [0, 3, 6, 9]
+
+
+def test_a_tracker_that_is_not_there_is_missed_before_anything_is_loaded(capsys, monkeypatch):
+    from accelerate import tracking
+
+    monkeypatch.setattr(tracking, "_available_trackers", [])
+    assert main([*ARGUMENTS, "--force", "--tracker", "trackio"]) == 2
+    said = capsys.readouterr()
+    assert "pip install trackio" in said.err and "base:" not in said.out
 
 
 def test_ctrl_c_saves_the_best_epoch_so_far(workplace, capsys, monkeypatch):
@@ -285,7 +347,7 @@ def test_a_run_stopped_in_its_first_epoch_has_a_page_and_that_of_the_run_gone_on
     shown = capsys.readouterr().out
     assert "report of what was trained so far: " in shown and "held-out real lines" not in shown
     page = (workplace / "runs/mira/report.html").read_text()
-    assert "It stands at step 2 of 9" in page and "accelerate launch finetune mira --model base" in page
+    assert "It stands at step 2 of 9" in page and "persona train mira --model base" in page
     assert main([*ARGUMENTS, "--seed", "8"]) == 0
     stopped, whole = told
     assert (len(stopped.memory), len(whole.memory)) == (2, 9) and whole.memory[:2] == stopped.memory

@@ -21,7 +21,7 @@ from finetune.model import add_lora, check_gradient, guard_4bit
 from finetune.parallel import threads_per_process
 from finetune.rows import trained_tokens
 from finetune.settings import FinetuneSettings
-from finetune.validation import HeldOut, held_out, row_losses, score
+from finetune.validation import HeldOut, held_out, score, worst_replies
 from persona.base import Base
 from persona.errors import PersonaError
 from persona.prompt import Example
@@ -288,11 +288,13 @@ def test_scores_are_sums_with_the_ends_of_turns_apart(accelerator):
     nats = sum(float(losses[mask].sum()) for losses, mask in zip(by_hand, is_text, strict=True))
     assert result.bits_per_byte == pytest.approx(nats / math.log(2) / len("".join(pieces).encode()), rel=1e-5)
     assert score(model, [], accelerator, share=True).loss is None
-    split = Example("b", second.ids[:4], second.labels[:4])  # a row may have several sequences: its worst counts
-    losses = row_losses(model, [first, second, split], accelerator, share=True)
+    split = Example("b", second.ids[:4], second.labels[:4])  # the worst of what has one id
+    worst = worst_replies(model, [first, second, split], accelerator, template, share=True)
+    of_replies = by_hand[0].split([len(text) + len(end), 3])
+    means = {float(of.mean()): words for of, words in zip(of_replies, pieces[:2], strict=True)}
+    assert worst["a"] == (pytest.approx(max(means), rel=1e-5), means[max(means)])
     third = token_losses(model, collate([split])).double()
-    means = [float(each.mean()) for each in (*by_hand, third)]
-    assert losses == pytest.approx({"a": means[0], "b": max(means[1:])}, rel=1e-5)
+    assert worst["b"].loss == pytest.approx(max(float(by_hand[1].mean()), float(third.mean())), rel=1e-5)
 
 
 TWO_PROCESSES = """
