@@ -124,7 +124,7 @@ def _write_page(training: "Training", metrics: Mapping[str, Any], scored: "Mappi
         character=inputs.card.name,
         name=training.name,
         base=inputs.base.name,
-        command=training.settings.command(training.name),
+        command=training.settings.command(training.name, training.accelerator.num_processes),
         metrics=metrics,
         history=training.history,
         samples=training.samples,

@@ -103,7 +103,7 @@ def _train(
                     forget_states(states, after=-1)
                 return 0
         stopped = f"stopped after step {training.position.step} of {training.steps}"
-        progress.say(f"{stopped}; to go on: {settings.command(name)}")
+        progress.say(f"{stopped}; to go on: {settings.command(name, processes())}")
         return INTERRUPTED if asked.is_set() else UNFINISHED
 
 

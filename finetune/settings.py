@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from finetune.parallel import processes
 from finetune.schedule import Schedule
 from persona.errors import PersonaError
 
@@ -102,7 +101,7 @@ class FinetuneSettings:
             if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
                 raise PersonaError(f"{name} is {getattr(self, name)!r}.", fix=f"one of {_choices(hint)}")
 
-    def command(self, name: str) -> str:
+    def command(self, name: str, processes: int) -> str:
         """What to type for the same run: in any folder, and with as many processes."""
         flags = []
         for setting in fields(self):
@@ -110,8 +109,8 @@ class FinetuneSettings:
             if value != setting.default:
                 flag = "--" + setting.name.replace("_", "-")
                 flags.append(flag if value is True else f"{flag} {shlex.quote(str(value))}")
-        several = f"accelerate launch --num_processes {processes()} {shlex.quote(str(Path(__file__).parent))}"
-        start = "persona train" if processes() == 1 else several
+        several = f"accelerate launch --num_processes {processes} {shlex.quote(str(Path(__file__).parent))}"
+        start = "persona train" if processes == 1 else several
         return " ".join([start, shlex.quote(name), *flags])
 
     def to_dict(self) -> dict[str, Any]:

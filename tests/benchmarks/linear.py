@@ -91,7 +91,7 @@ def run(character, rows):
         write_dataset(Path(folder) / "runs" / character / "dataset", character, rows)
         program = [sys.executable, str(Path(__file__).resolve()), "--character", character, "--measure"]
         done = subprocess.run(program, cwd=folder, env=os.environ, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])  # behind lines of progress
 
 
 def main(character, sizes):
