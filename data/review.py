@@ -169,24 +169,25 @@ def _settled(source: Source, number: int, scene: Scene, edits: Mapping[str, Edit
 
 def apply_to_rows(rows: Sequence[Conversation], edits: Mapping[str, Edit]) -> tuple[list[Conversation], Dropped]:
     """(kept, dropped): rows judged by their own id; a fix replaces the last reply, or with "@N" behind it message N."""
-    judged = {id: (-1, edit) for id, edit in edits.items()}
-    judged |= {
-        match[1]: (int(match[2]), edit)
-        for id, edit in edits.items()
-        if (match := re.fullmatch(r"(.+)@([0-9]{1,4})", id))
-    }
     kept: list[Conversation] = []
     dropped: Dropped = []
     for row in rows:
-        place, edit = judged.get(row.id, (-1, None))
-        is_reply = place < len(row.messages) and row.messages[place].role == "assistant"
-        if edit is None or not is_reply or edit.decision == "keep" or row.notes.get("rule") == "reviewed":
+        last = len(row.messages) - 1
+        ids = {row.id if place == last else f"{row.id}@{place}": place for place in range(last + 1)}
+        judged = {
+            place: edits[id]
+            for id, place in ids.items()
+            if id in edits and (place == last or row.messages[place].role == "assistant")
+        }
+        if row.notes.get("rule") == "reviewed":
             kept.append(row)
-        elif edit.decision == "drop":
+        elif any(edit.decision == "drop" for edit in judged.values()):
             dropped.append((row, "dropped in the review"))
         else:
             messages = list(row.messages)
-            messages[place] = replace(messages[place], content=edit.text)
+            for place, edit in judged.items():
+                if edit.decision == "fix":
+                    messages[place] = replace(messages[place], content=edit.text)
             kept.append(replace(row, messages=tuple(messages)))
     return kept, dropped
 

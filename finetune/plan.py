@@ -54,8 +54,9 @@ class Reckoning:
         """The reckoning in words."""
         shared = 1 - self.physical_tokens / self.logical_tokens
         saved = f", {shared:.0%} fewer by computing shared prompts once" if shared > 0 else ""
+        left = " to go" if self.done else ""
         return [
-            f"{self.steps:,} steps{' to go' if self.done else ''}, {self.trained_tokens:,} trained tokens, {self.logical_tokens:,} with their "
+            f"{self.steps:,} steps{left}, {self.trained_tokens:,} trained tokens, {self.logical_tokens:,} with their "
             f"prompts; {self.physical_tokens:,} go through the model{saved}",
             f"about {in_words(self.seconds + self.scoring_seconds)}, {self.seconds / self.steps:.2f} s a step; "
             f"at least {gib(self.memory_bytes)} of memory",
@@ -145,8 +146,8 @@ def _work(examples: Sequence[Example], processes: int, budget: int, share: bool)
 def surroundings(training: "Training") -> Iterator[str]:
     """What the run needs of the disk, and what other bases would need of this device, in words.
 
-    The need is what `persona doctor` reckons with. Raises `PersonaError` behind the first, on
-    every process, where the disk is too small.
+    The need is what `persona doctor` reckons with. Raises `PersonaError` behind the first, on every
+    process, where the disk is too small.
     """
     from finetune.callbacks import STATE_FOLDER
     from finetune.checks import FEWEST_TOKENS, STATE_BYTES, space

@@ -19,9 +19,9 @@ class Told:
     """What is known about a run. `name` is what the user types for the character, `command` what repeats the run.
 
     `metrics` are those of metrics.json; of them any may be missing. `samples` are (when, prompt, reply) in the order of
-    time, `when` such as "before training" and "epoch 2". `worst` is sorted, the highest loss first, and was
-    found among the first of `looked_at` sequences, of the second in all; `replies` are the
-    trained ones, and show what is usual. `memory` is in bytes, one number a step. `notes` are sentences of the plan.
+    time, `when` such as "before training" and "epoch 2". `worst` is sorted, the highest loss first;
+    `looked_at` are the sequences that were scored for it, and all there are. `replies` are the trained ones, and show
+    what is usual. `memory` is in bytes, one number a step. `notes` are sentences of the plan.
     """
 
     character: str

@@ -113,10 +113,9 @@ def reply_sums(
     nats = [[0.0] * len(each) for each in counts]
     for first, pool in _pools(examples):
         for numbers, losses in _losses(inner, pool, accelerator, share, forward_tokens):
-            of_replies = losses.split([count for number in numbers for count in counts[first + number]])
+            of_replies = iter(losses.split([count for number in numbers for count in counts[first + number]]))
             for number in numbers:
-                own, of_replies = of_replies[: len(counts[first + number])], of_replies[len(counts[first + number]) :]
-                nats[first + number] = [float(reply.sum()) for reply in own]
+                nats[first + number] = [float(next(of_replies).sum()) for _ in counts[first + number]]
     inner.train(was_training)
     flat = iter(summed(accelerator, [each for of_row in nats for each in of_row]))
     return [[(next(flat), count) for count in each] for each in counts]

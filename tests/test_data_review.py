@@ -156,8 +156,9 @@ def test_a_reply_within_a_row_is_judged_by_its_place():
     )
     rows = [Conversation(talk, "Ada", id=f"lines/{n}") for n in range(4)]
     edits = {"lines/0@1": Edit("fix", "Garbled."), "lines/1@1": Edit("drop"), "lines/2@0": Edit("fix", "?")}
+    edits |= {"lines/3@1": Edit("fix", "Mended."), "lines/3": Edit("fix", "No.")}
     kept, dropped = apply_to_rows(rows, edits)
-    assert [r.replies for r in kept] == [("Garbled.", "Yes."), ("Garbld", "Yes."), ("Garbld", "Yes.")]
+    assert [r.replies for r in kept] == [("Garbled.", "Yes."), ("Garbld", "Yes."), ("Mended.", "No.")]
     assert [r.id for r, _ in dropped] == ["lines/1"]
 
 
